@@ -1,0 +1,52 @@
+"""Scene families: one file each, one line here.
+
+A family is a class with
+    name, summary: str          what captions and `simgen recipes` call it
+    engines: tuple[str, ...]    the engines that claim it
+    Parameters                  pydantic model of its recipe parameters (extra keys forbidden)
+    limits(parameters) -> Limits    most bodies, joints and actions any episode can have
+    sample(parameters, rng, *, frames, frame_rate_hz) -> Scene
+    outcome(scene, motion) -> Outcome   measured from the motion, never from the script
+    look_at(scene, motion) -> (point, distance_m)   what a default camera frames
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+
+FAMILIES = {
+    "bouncing_balls": "simgen.families.bouncing_balls:BouncingBalls",
+    "camera_orbit": "simgen.families.camera_orbit:CameraOrbit",
+    "high_bar": "simgen.families.high_bar:HighBar",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Array sizes that hold for every episode of a family under given parameters."""
+
+    bodies: int
+    joints: int = 0
+    actions: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the episode ended, as the simulation decided it."""
+
+    label: str
+    margins: dict[str, float] = field(default_factory=dict)  # e.g. somersaults, landing_tilt_rad
+    events: tuple[dict, ...] = ()  # extra events: {"kind", "start_s", "end_s", "body_a", "body_b", "value"}
+
+
+def family(name: str):
+    """The family of that name, ready to use.
+
+    Raises:
+        ValueError: Unknown name; the message lists the known ones.
+    """
+    if name not in FAMILIES:
+        raise ValueError(f"unknown family {name!r}; known: {', '.join(sorted(FAMILIES))}")
+    module, cls = FAMILIES[name].split(":")
+    return getattr(import_module(module), cls)()

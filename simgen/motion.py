@@ -1,0 +1,52 @@
+"""Motion: what an engine made of a Scene. Any renderer can draw any engine's Motion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int32
+
+CONTACT_DTYPE = np.dtype(
+    [
+        ("body_a", np.int16),  # rows of Scene.bodies, body_a < body_b
+        ("body_b", np.int16),
+        ("start_s", np.float64),
+        ("end_s", np.float64),  # the clip's end if still touching
+        ("impulse_ns", np.float64),  # normal impulse over the whole touch, N s
+        ("peak_force_n", np.float64),
+        ("point", np.float64, 3),  # where the touch began, world frame
+        ("normal", np.float64, 3),  # from a to b, at the start
+    ]
+)
+
+
+class SimulationError(RuntimeError):
+    """The engine produced something that must not become data; the reason quarantines it."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Poses at frame rate, one frame past the clip's end so that forward flow is valid on the last.
+
+    `time1` is frames + 1. Body rows follow Scene.bodies; static bodies have constant rows.
+    Velocities are of the body frame's origin, in the world frame.
+    """
+
+    engine: str
+    engine_version: str
+    position: Float64[np.ndarray, "time1 body 3"]
+    quaternion: Float64[np.ndarray, "time1 body 4"]
+    velocity: Float64[np.ndarray, "time1 body 3"]
+    angular_velocity: Float64[np.ndarray, "time1 body 3"]
+    centre_of_mass: Float64[np.ndarray, "time1 body 3"]
+    joint_position: Float64[np.ndarray, "time1 joint"]
+    joint_velocity: Float64[np.ndarray, "time1 joint"]
+    joint_torque: Float64[np.ndarray, "time1 actuator"]  # largest magnitude used in the frame, N m
+    action: Float64[np.ndarray, "time action"]  # Scene.action_names; acts from frame t to t + 1
+    contacts: np.ndarray  # (contact,) CONTACT_DTYPE, by start_s; touches merged over gaps < 1 frame/4
+    deepest_penetration_m: Float64[np.ndarray, " time1"]  # over the physics steps of the frame
+    kinetic_energy_j: Float64[np.ndarray, " time1"]
+    potential_energy_j: Float64[np.ndarray, " time1"]  # gravity and springs
+    state: Float64[np.ndarray, "keyframe state"]  # restorable by the same engine
+    state_frames: Int32[np.ndarray, " keyframe"]

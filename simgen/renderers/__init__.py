@@ -1,0 +1,56 @@
+"""Renderers: Scene + Motion + Cameras -> channels. `raycast` needs no GL and is the default.
+
+Channels (time = frames; the renderer may read pose and camera of frame t + 1 for flow):
+    rgb           uint8   (time, height, width, 3)
+    depth         float32 (time, height, width, 1)  metres along the optical axis, inf for sky
+    segmentation  uint8   (time, height, width, 1)  body row + 1, 0 for sky
+    normals       float32 (time, height, width, 3)  unit, camera frame (x right, y up, z back), 0 for sky
+    flow          float32 (time, height, width, 2)  pixels to frame t + 1, x right, y down
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import numpy as np
+
+from simgen.cameras import CameraTrack
+from simgen.motion import Motion
+from simgen.scene import Scene
+
+CHANNELS = ("rgb", "depth", "segmentation", "normals", "flow")
+
+# name -> module with CHANNELS it makes itself and render(scene, motion, cameras, height=, width=, channels=)
+RENDERERS = {
+    "raycast": "simgen.renderers.raycast",
+    "mujoco": "simgen.renderers.mujoco",
+    "tiny": "simgen.renderers.tiny",
+}
+
+
+class RendererUnavailable(RuntimeError):
+    """The back end cannot run on this machine; the message says what to install."""
+
+
+def render(
+    scene: Scene,
+    motion: Motion,
+    cameras: CameraTrack,
+    *,
+    renderer: str = "raycast",
+    height: int,
+    width: int,
+    channels: tuple[str, ...] = CHANNELS,
+) -> dict[str, np.ndarray]:
+    """The asked channels of every frame of the clip, shapes and units as in this module's head.
+
+    Raises:
+        ValueError: Unknown renderer or channel.
+        RendererUnavailable: The back end is missing something here.
+    """
+    if renderer not in RENDERERS:
+        raise ValueError(f"unknown renderer {renderer!r}; known: {', '.join(sorted(RENDERERS))}")
+    if unknown := set(channels) - set(CHANNELS):
+        raise ValueError(f"unknown channels {sorted(unknown)}; known: {', '.join(CHANNELS)}")
+    module = import_module(RENDERERS[renderer])
+    return module.render(scene, motion, cameras, height=height, width=width, channels=channels)
