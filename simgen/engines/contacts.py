@@ -1,4 +1,4 @@
-"""From an engine's contact points at every physics step to touches: one row a touch of two bodies."""
+"""From an engine's contact points at every physics step to touches, one row each."""
 
 from __future__ import annotations
 
@@ -81,13 +81,22 @@ class ContactRecorder:
     def rows(self, end_s: float) -> np.ndarray:
         """The touches that began before end_s, by start; one that goes on ends at end_s.
 
-        Impulse and peak cover what was added, so stop adding at end_s.
+        A touch goes on when it was felt within the merge gap of end_s. Impulse and peak cover
+        what was added, so stop adding at end_s.
         """
         touches = [*self._done, *self._open.items()]
         table = [
-            (a, b, t.start_s, min(t.end_s, end_s), t.impulse_ns, t.peak_force_n, t.point, t.normal)
-            for (a, b), t in touches
-            if t.start_s < end_s
+            (
+                *pair,
+                touch.start_s,
+                end_s if end_s - touch.end_s < self.merge_gap_s else touch.end_s,
+                touch.impulse_ns,
+                touch.peak_force_n,
+                touch.point,
+                touch.normal,
+            )
+            for pair, touch in touches
+            if touch.start_s < end_s
         ]
         table.sort(key=lambda row: (row[2], row[0], row[1]))
         return np.array(table, dtype=CONTACT_DTYPE)
