@@ -4,7 +4,8 @@ Channels (time = frames; the renderer may read pose and camera of frame t + 1 fo
     rgb           uint8   (time, height, width, 3)
     depth         float32 (time, height, width, 1)  metres along the optical axis, inf for sky
     segmentation  uint8   (time, height, width, 1)  body row + 1, 0 for sky
-    normals       float32 (time, height, width, 3)  unit, camera frame (x right, y up, z back), 0 for sky
+    normals       float32 (time, height, width, 3)  unit, 0 for sky; camera frame (x right, y up,
+                                                    z back)
     flow          float32 (time, height, width, 2)  pixels to frame t + 1, x right, y down
 """
 
@@ -20,7 +21,8 @@ from simgen.scene import Scene
 
 CHANNELS = ("rgb", "depth", "segmentation", "normals", "flow")
 
-# name -> module with CHANNELS it makes itself and render(scene, motion, cameras, height=, width=, channels=)
+# name -> module with CHANNELS (those that it draws itself; it derives the others) and
+# render(scene, motion, cameras, height=, width=, channels=)
 RENDERERS = {
     "raycast": "simgen.renderers.raycast",
     "mujoco": "simgen.renderers.mujoco",
@@ -28,7 +30,7 @@ RENDERERS = {
 }
 
 
-class RendererUnavailable(RuntimeError):
+class RendererUnavailable(RuntimeError):  # noqa: N818
     """The back end cannot run on this machine; the message says what to install."""
 
 

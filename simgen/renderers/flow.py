@@ -29,7 +29,7 @@ def pixel_maps(motion: Motion, cameras: CameraTrack) -> Float64[np.ndarray, "tim
     seen[..., :3] = np.einsum("tbij,tjk->tbik", world[..., :3], camera[:-1])
     moved = np.einsum("tbij,tj->tbi", world[..., :3], cameras.position[:-1]) + world[..., 3]
     seen[:, 1:, :, 3] = (moved - cameras.position[1:, None])[:, 1:]
-    return np.einsum("tij,tkj,tbkl->tbil", _projections(cameras)[1:], camera[1:].mT, seen)
+    return np.einsum("tij,tkj,tbkl->tbil", _projections(cameras)[1:], camera[1:], seen)
 
 
 def _projections(cameras: CameraTrack) -> Float64[np.ndarray, "time1 3 3"]:

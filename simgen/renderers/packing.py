@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int32
 
+from simgen.cameras import rotation_matrix
 from simgen.motion import Motion
 from simgen.scene import Scene
 
@@ -33,13 +34,7 @@ class GeomTable:
 
 def rotations(quaternion: Float64[np.ndarray, "*rows 4"]) -> Float64[np.ndarray, "*rows 3 3"]:
     """Rotation matrices (local to world) of w x y z quaternions, which are normalised first."""
-    w, x, y, z = np.moveaxis(quaternion / np.linalg.norm(quaternion, axis=-1, keepdims=True), -1, 0)
-    rows = (
-        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    )
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    return rotation_matrix(quaternion / np.linalg.norm(quaternion, axis=-1, keepdims=True))
 
 
 def pack(scene: Scene) -> GeomTable:
