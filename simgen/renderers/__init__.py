@@ -12,12 +12,14 @@ Channels (time = frames; the renderer may read pose and camera of frame t + 1 fo
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simgen.cameras import CameraTrack
-from simgen.motion import Motion
-from simgen.scene import Scene
+if TYPE_CHECKING:  # the recipe reads this registry, and cameras read the recipe
+    from simgen.cameras import CameraTrack
+    from simgen.motion import Motion
+    from simgen.scene import Scene
 
 CHANNELS = ("rgb", "depth", "segmentation", "normals", "flow")
 
