@@ -18,59 +18,51 @@
     weight = 1
     camera = { kind = "static" }
     parameters = { bodies = [2, 6] }
-    split_parameters = { ood_speed = { speed_m_s = [4.5, 6.0] } }
+    split_parameters = { test = { speed_m_s = [4.5, 6.0] } }
+
+`load` reads one and refuses what is wrong in it by name; `Recipe.assign` says which scene, split
+and bucket an episode index belongs to.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt
+import numpy as np
+from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, ValidationError
 
-Channel = Literal["rgb", "depth", "segmentation", "normals", "flow"]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
+from simgen.families import FAMILIES, family
+from simgen.recipe_models import CameraRecipe, SceneRecipe, Strict, Video
+from simgen.recipe_overrides import apply_overrides
+from simgen.recipe_problems import RecipeError, check_numbers, explain, objections
 
+__all__ = ["Assignment", "CameraRecipe", "Recipe", "RecipeError", "SceneRecipe", "Video", "load"]
 
-class Strict(BaseModel):
-    """Frozen, and a key that is not declared is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Video(Strict):
-    """Shape of the clips. A [[scene]] may override any of it in its own `video` table."""
-
-    frames: Annotated[int, Field(ge=2, le=4096)] = 64
-    frame_rate_hz: Annotated[FiniteFloat, Field(gt=0, le=1000)] = 24.0
-    height: Annotated[int, Field(ge=16, le=2048, multiple_of=2)] = 128
-    width: Annotated[int, Field(ge=16, le=2048, multiple_of=2)] = 128
-    channels: tuple[Channel, ...] = ("rgb", "depth", "segmentation", "normals", "flow")
-    renderer: str = "raycast"
-
-
-class CameraRecipe(Strict):
-    """A camera move; angles in degrees here (people write recipes), radians everywhere else."""
-
-    kind: Literal["static", "orbit", "dolly"] = "static"
-    azimuth_deg: tuple[FiniteFloat, FiniteFloat] = (-90.0, -90.0)  # a range, drawn per episode
-    elevation_deg: tuple[FiniteFloat, FiniteFloat] = (15.0, 15.0)
-    distance: tuple[FiniteFloat, FiniteFloat] = (1.0, 1.0)  # times the family's own distance
-    field_of_view_deg: tuple[FiniteFloat, FiniteFloat] = (45.0, 45.0)  # of the shorter side
-    travel: tuple[FiniteFloat, FiniteFloat] = (0.0, 0.0)  # orbit: degrees; dolly: metres, + is in
+FILE_BYTES_MAX = 1_000_000
+STREAMS = ("scene", "camera", "captions")  # separate, so that a new camera leaves the physics alone
+# R2 low-discrepancy sequence: powers of 1 / plastic number, as 64-bit fractions so that the
+# arithmetic is exact (Roberts 2018, "The unreasonable effectiveness of quasirandom sequences")
+PLASTIC = 1.3247179572447460260
+R2 = (int(2**64 / PLASTIC), int(2**64 / PLASTIC**2))
 
 
-class SceneRecipe(Strict):
-    """One kind of scene in the mixture."""
+Splits = dict[str, Annotated[FiniteFloat, Field(ge=0, le=1)]]
 
-    family: str
-    engine: str = "mujoco"
-    weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
-    camera: CameraRecipe | tuple[CameraRecipe, ...] = CameraRecipe()  # several: one is drawn per episode
-    video: dict[str, Any] = {}  # overrides of [video]
-    parameters: dict[str, Any] = {}  # the family's own, validated by its Parameters model
-    split_parameters: dict[str, dict[str, Any]] = {}  # per split, over `parameters`
+
+@dataclass(frozen=True)
+class Assignment:
+    """Where one episode index belongs."""
+
+    scene_index: int
+    split: str
+    bucket: str
 
 
 class Recipe(Strict):
@@ -79,12 +71,12 @@ class Recipe(Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
     description: Annotated[str, Field(max_length=10_000)] = ""
     licence: str = "CC-BY-4.0"
-    seed: Seed = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     episodes: PositiveInt = 64
     episodes_per_part: Annotated[int, Field(ge=1, le=1024)] = 16
     state_every: PositiveInt = 8  # frames between restorable states
     video: Video = Video()
-    splits: dict[str, Annotated[FiniteFloat, Field(ge=0, le=1)]] = {"train": 0.8, "val": 0.1, "test": 0.1}
+    splits: Splits = Field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
     scene: Annotated[tuple[SceneRecipe, ...], Field(min_length=1)]
 
     @property
@@ -92,3 +84,115 @@ class Recipe(Strict):
         """sha256 over the canonical JSON: two recipes with one hash make the same bytes."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def buckets(self) -> tuple[str, ...]:
+        """Names of every bucket that any scene fills, sorted."""
+        return tuple(sorted({self.video_of(i).bucket for i in range(len(self.scene))}))
+
+    def video_of(self, scene_index: int) -> Video:
+        """The clip shape of that scene: [video] under the scene's own overrides."""
+        return Video.model_validate({**self.video.model_dump(), **self.scene[scene_index].video})
+
+    def parameters_of(self, scene_index: int, split: str) -> BaseModel:
+        """The family's validated Parameters: `parameters` under the split's own."""
+        scene = self.scene[scene_index]
+        values = {**scene.parameters, **scene.split_parameters.get(split, {})}
+        return family(scene.family).Parameters.model_validate_json(json.dumps(values), strict=True)
+
+    def assign(self, index: int) -> Assignment:
+        """Scene, split and bucket of an episode.
+
+        Both come from a low-discrepancy sequence over the index, so every prefix has nearly the
+        asked shares, and the number of episodes changes no assignment.
+
+        Raises:
+            ValueError: A negative index.
+        """
+        if index < 0:
+            raise ValueError(f"episode index {index} is negative; indices start at 0")
+        offsets = np.random.SeedSequence(self.seed).generate_state(2, np.uint64)
+        at = [
+            ((int(offset) + index * step) % 2**64) / 2**64
+            for offset, step in zip(offsets, R2, strict=True)
+        ]
+        scene_index = share_of(at[0], [scene.weight for scene in self.scene])
+        split = list(self.splits)[share_of(at[1], list(self.splits.values()))]
+        return Assignment(scene_index, split, self.video_of(scene_index).bucket)
+
+    def rng(self, index: int, stream: str = "scene") -> np.random.Generator:
+        """The episode's own generator, from (seed, index) alone; one per STREAMS name."""
+        key = (index, STREAMS.index(stream))
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
+
+    def episode_id(self, index: int) -> str:
+        """Name of an episode: what decides its content in 8 hex digits, then its index."""
+        size = {"episodes", "episodes_per_part", "description", "licence"}
+        text = json.dumps(self.model_dump(mode="json", exclude=size), sort_keys=True)
+        return f"{hashlib.sha256(text.encode()).hexdigest()[:8]}-{index:06d}"
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """JSON Schema of a recipe file, each family's parameters included."""
+        schema = cls.model_json_schema()
+        scene = schema["$defs"]["SceneRecipe"]
+        scene["properties"]["family"]["enum"] = sorted(FAMILIES)
+        scene["properties"]["video"] = {"$ref": "#/$defs/Video"}
+        scene["allOf"] = []
+        for name in sorted(FAMILIES):
+            parameters = family(name).Parameters.model_json_schema(ref_template="#/$defs/{model}")
+            schema["$defs"].update(parameters.pop("$defs", {}))
+            schema["$defs"][f"{name}.parameters"] = parameters
+            ref = {"$ref": f"#/$defs/{name}.parameters"}
+            given = {"parameters": ref, "split_parameters": {"additionalProperties": ref}}
+            is_family = {"properties": {"family": {"const": name}}}
+            scene["allOf"].append({"if": is_family, "then": {"properties": given}})
+        return schema
+
+
+def share_of(at: float, weights: Sequence[float]) -> int:
+    """Index of the interval of [0, 1) that holds `at`, the intervals as wide as the weights."""
+    edges = list(accumulate(weights))
+    return next((i for i, edge in enumerate(edges) if at * edges[-1] < edge), len(edges) - 1)
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in a TOML file under `key=value` overrides, validated down to the families.
+
+    Args:
+        path: The recipe file.
+        overrides: `video.height=64`, `scene.0.engine=bullet`, `scene.engine=bullet` (every scene)
+            or a last name alone where only one key has it (`engine=bullet`). Values are TOML; what
+            is not is a string.
+    Raises:
+        RecipeError: Anything wrong; the message names the file, the key, what was given and what
+            is allowed.
+    """
+    path = Path(path)
+    raw = read(path)
+    problems = apply_overrides(raw, overrides, Recipe) or check_numbers(raw)
+    if problems:
+        raise RecipeError.of(path, problems)
+    try:
+        recipe = Recipe.model_validate_json(json.dumps(raw, default=str), strict=True)
+    except ValidationError as error:
+        raise RecipeError.of(path, explain(error, Recipe)) from None
+    if problems := objections(recipe, Video):
+        raise RecipeError.of(path, problems)
+    return recipe
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The file's TOML as it stands."""
+    try:
+        if (size := path.stat().st_size) > FILE_BYTES_MAX:
+            raise RecipeError(f"{path}: {size} bytes; a recipe has at most {FILE_BYTES_MAX}")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: no such recipe; `simgen recipes` lists those here") from None
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path}: not TOML: {error}") from None
