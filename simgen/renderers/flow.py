@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
+from numba import njit
 
 from simgen.cameras import CameraTrack
 from simgen.motion import Motion
@@ -47,18 +48,52 @@ def flow_field(
     motion: Motion,
     cameras: CameraTrack,
 ) -> Float32[np.ndarray, "time height width 2"]:
-    """Pixels that each visible point moves until the next frame (x right, y down)."""
+    """Pixels that each visible point moves until the next frame (x right, y down).
+
+    NaN where the point lies beside or behind the next frame's camera.
+    """
     frames, height, width, _ = depth.shape
-    maps = pixel_maps(motion, cameras)
+    fx, fy, cx, cy = cameras.intrinsics[:frames, :, None].transpose(1, 0, 2)
+    # from camera coordinates to (column, row, 1) and depth: fold in the pinhole of frame t
+    maps = pixel_maps(motion, cameras)[:frames]
+    folded = np.empty_like(maps)
+    folded[..., 0] = maps[..., 0] / fx[..., None]
+    folded[..., 1] = -maps[..., 1] / fy[..., None]
+    folded[..., 2] = -maps[..., 2] - folded[..., 0] * cx[..., None] - folded[..., 1] * cy[..., None]
+    folded[..., 3] = maps[..., 3]
     flow = np.empty((frames, height, width, 2), np.float32)
-    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    for t in range(frames):
-        fx, fy, cx, cy = cameras.intrinsics[t]
-        sky = segmentation[t, ..., 0] == 0
-        z = np.where(sky, 1.0, depth[t, ..., 0])
-        point = np.stack([(x - cx) / fx * z, -(y - cy) / fy * z, -z, np.ones_like(z)], -1)
-        u, v, w = np.moveaxis(
-            np.einsum("hwij,hwj->hwi", maps[t][segmentation[t, ..., 0]], point), -1, 0
-        )
-        flow[t] = np.stack([u / w - x, v / w - y], -1)
+    _flow(depth[..., 0], segmentation[..., 0], folded, flow)
     return flow
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _flow(depth, segmentation, maps, flow):
+    """Runs of one label share a matrix, which makes the inner loop a plain SIMD one."""
+    frames, height, width = depth.shape
+    for t in range(frames):
+        for row in range(height):
+            start = 0
+            while start < width:
+                label = segmentation[t, row, start]
+                end = start + 1
+                while end < width and segmentation[t, row, end] == label:
+                    end += 1
+                _run(depth[t, row], maps[t, label], row + 0.5, start, end, label == 0, flow[t, row])
+                start = end
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _run(depth, matrix, y, start, end, sky, flow):
+    u0 = matrix[0, 1] * y + matrix[0, 2]
+    v0 = matrix[1, 1] * y + matrix[1, 2]
+    w0 = matrix[2, 1] * y + matrix[2, 2]
+    ux, uz, vx, vz = matrix[0, 0], matrix[0, 3], matrix[1, 0], matrix[1, 3]
+    wx, wz = matrix[2, 0], matrix[2, 3]
+    for column in range(start, end):
+        x = column + 0.5
+        nearness = 0.0 if sky else 1.0 / depth[column]
+        w = wx * x + w0 + wz * nearness
+        w = w if w > 0.0 else np.nan
+        scale = 1.0 / w
+        flow[column, 0] = (ux * x + u0 + uz * nearness) * scale - x
+        flow[column, 1] = (vx * x + v0 + vz * nearness) * scale - y

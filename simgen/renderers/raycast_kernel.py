@@ -288,6 +288,9 @@ def _checker(s, first, last, p, row, focal):
     m00, m01, m02 = p[0], p[1], p[2]
     m10, m11, m12 = p[3], p[4], p[5]
     m20, m21, m22 = p[6], p[7], p[8]
+    ox, oy, oz = p[9] * per, p[10] * per, p[11] * per
+    r, g0, b = p[18], p[19], p[20]
+    dr, dg, db = p[21] - r, p[22] - g0, p[23] - b
     inward = np.float32(1e-3)  # a face that lies on a cell's border belongs to the cell inside
     least = np.float32(1e-3)
     for c in range(first, last):
@@ -311,13 +314,13 @@ def _checker(s, first, last, p, row, focal):
             wx = abs(m00 * ax + m01 * ay + m02 * az) + abs(m00 * bx + m01 * by + m02 * bz) + least
             wy = abs(m10 * ax + m11 * ay + m12 * az) + abs(m10 * bx + m11 * by + m12 * bz) + least
             wz = abs(m20 * ax + m21 * ay + m22 * az) + abs(m20 * bx + m21 * by + m22 * bz) + least
-            x = m00 * px + m01 * py + m02 * pz + p[9] * per
-            y = m10 * px + m11 * py + m12 * pz + p[10] * per
-            z = m20 * px + m21 * py + m22 * pz + p[11] * per
+            x = m00 * px + m01 * py + m02 * pz + ox
+            y = m10 * px + m11 * py + m12 * pz + oy
+            z = m20 * px + m21 * py + m22 * pz + oz
             mix = HALF - HALF * _wave(x, wx) * _wave(y, wy) * _wave(z, wz)
-            v[i + R] = p[18] + (p[21] - p[18]) * mix if mine else v[i + R]
-            v[i + G] = p[19] + (p[22] - p[19]) * mix if mine else v[i + G]
-            v[i + B] = p[20] + (p[23] - p[20]) * mix if mine else v[i + B]
+            v[i + R] = r + dr * mix if mine else v[i + R]
+            v[i + G] = g0 + dg * mix if mine else v[i + G]
+            v[i + B] = b + db * mix if mine else v[i + B]
 
 
 @jit
@@ -464,21 +467,13 @@ def _start(s, chunks):
             v[i + R] = ZERO
             v[i + G] = ZERO
             v[i + B] = ZERO
-
-
-@jit
-def _illuminate(s, chunks, view):
-    lx, ly, lz = view[4], view[5], view[6]
-    for c in range(chunks):
-        v = s[c]
-        for i in range(LANES):
-            lit = v[i + NX] * lx + v[i + NY] * ly + v[i + NZ] * lz
-            v[i + LIT] = lit if lit > ZERO else ZERO
+            v[i + LIT] = ONE
 
 
 @jit
 def _finish(s, chunks, view):
     """Linear colour 0..1 of every lane: light, fog and sky."""
+    lx, ly, lz = view[4], view[5], view[6]
     ux, uy, uz = view[7], view[8], view[9]
     hr, hg, hb = view[10], view[11], view[12]
     zr, zg, zb = view[13] - hr, view[14] - hg, view[15] - hb
@@ -492,7 +487,10 @@ def _finish(s, chunks, view):
             up = (up if up > ZERO else ZERO) / math.sqrt(dx * dx + dy * dy + ONE)
             up *= TWO - up
             facing_sky = v[i + NX] * ux + v[i + NY] * uy + v[i + NZ] * uz
-            shade = ambient * (BASE_SHADE + SKY_SHADE * facing_sky) + intensity * v[i + LIT]
+            lit = (v[i + NX] * lx + v[i + NY] * ly + v[i + NZ] * lz) * v[i + LIT]
+            lit = lit if lit > ZERO else ZERO
+            v[i + LIT] = lit
+            shade = ambient * (BASE_SHADE + SKY_SHADE * facing_sky) + intensity * lit
             clear = FOG / (t * t + FOG)
             shade *= clear
             haze = ONE - clear
@@ -546,7 +544,6 @@ def _trace(s, chunks, edges, y, geoms, kinds, patterns, boxes, view, shaded):
                 _checker(s, first, last, geoms[g], g, view[0])
             else:
                 _paint(s, first, last, geoms[g], g, patterns[g], view[0])
-    _illuminate(s, chunks, view)
     for g in range(len(kinds)):
         if boxes[g, 6] <= y < boxes[g, 7]:
             first, last = _span(edges, chunks, boxes[g, 4], boxes[g, 5])
