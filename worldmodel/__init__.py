@@ -1,0 +1,1 @@
+"""worldmodel: a store's windows -> a world model -> rollouts -> the verdict."""

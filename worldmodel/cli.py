@@ -1,0 +1,152 @@
+"""The `worldmodel` command line; each command is thin over a plain function."""
+
+# Our modules that need torch are imported by the command that uses them: --help is then instant.
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    name="worldmodel",
+    help="Train a world model on a dataset, roll it out, and hold it against the simulator.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+DONE, FAILURE, USAGE, INTEGRITY, INTERRUPTED = 0, 1, 2, 4, 130
+UNITS_S = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")]
+
+
+def seconds(text: str) -> float:
+    """A duration such as 90s, 8m or 1.5h in seconds.
+
+    >>> seconds("8m")
+    480.0
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if not match or float(match[1]) == 0:
+        raise typer.BadParameter(f"{text!r} is no duration; write 90s, 8m or 1.5h")
+    return float(match[1]) * UNITS_S[match[2]]
+
+
+@app.command()
+def train(
+    store: Annotated[Path, typer.Argument(help="A finished dataset (`simgen build` makes one).")],
+    out: Annotated[Path, typer.Argument(help="The run's folder; a run in it goes on.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="preset=tiny|small|base|pro, and changes."),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Train for about this long: 90s, 8m, 1.5h. Default: 8m.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a world model on a dataset's train split.
+
+    Interrupt it and give the same command again: it goes on and ends with the same weights.
+
+    \b
+    worldmodel train demo.zarr runs/a                       the tiny preset, 8 minutes
+    worldmodel train demo.zarr runs/b --budget 30m seed=1   longer, another seed
+    worldmodel train demo.zarr runs/c steps=2000 optimizer.muon_rate=0.01
+    """
+    from worldmodel.presets import configure  # noqa: PLC0415
+    from worldmodel.progress import watch  # noqa: PLC0415
+    from worldmodel.train import CHECKPOINT  # noqa: PLC0415
+    from worldmodel.train import train as run_training  # noqa: PLC0415
+
+    changes = list(changes or [])
+    preset = next((c.removeprefix("preset=") for c in changes if c.startswith("preset=")), "tiny")
+    changes = [c for c in changes if not c.startswith("preset=")]
+    if budget:
+        changes.append(f"budget_s={seconds(budget)}")
+    config = configure(preset, changes)
+    with watch(quiet=as_json) as progress:
+        run = run_training(store, out, config, progress=progress)
+    result = {"checkpoint": str(out / CHECKPOINT), "step": run.step, "steps": run.steps}
+    result |= {"elapsed_s": round(run.elapsed_s, 1)} | run.metrics
+    text = f"{result['checkpoint']}: {run.step} steps, {run.elapsed_s:.0f} s of training"
+    print(json.dumps(result) if as_json else text)
+
+
+@app.command()
+def rollout(
+    checkpoint: Annotated[Path, typer.Argument(help="A run's checkpoint.safetensors.")],
+    store: Annotated[Path, typer.Argument(help="A finished dataset that gives the context.")],
+    out: Annotated[Path, typer.Argument(help="Where to write: a .npz of frames, or a .png strip.")],
+    episode: Annotated[
+        str | None, typer.Option(help="Episode id; default: first of --split.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split to take the episode from.")] = "test",
+    context: Annotated[int, typer.Option(min=2, help="Frames given.")] = 6,
+    horizon: Annotated[int, typer.Option(min=1, help="Frames predicted; any number.")] = 16,
+    sampling_steps: Annotated[
+        int, typer.Option(min=1, help="1: deterministic; more: a sample of what may happen.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Predict what follows the first frames of an episode.
+
+    \b
+    worldmodel rollout runs/a/checkpoint.safetensors demo.zarr strip.png
+    worldmodel rollout runs/a/checkpoint.safetensors demo.zarr far.npz --horizon 200
+    """
+    from worldmodel.filmstrip import roll_episode  # noqa: PLC0415
+
+    result = roll_episode(
+        checkpoint, store, out, episode=episode, split=split, context=context, horizon=horizon,
+        sampling_steps=sampling_steps, seed=seed,
+    )  # fmt: skip
+    print(
+        json.dumps(result) if as_json else f"{out}: {horizon} frames after {result['episode_id']}"
+    )
+
+
+def main() -> None:
+    """Runs the command line; errors that users can mend are one line, not a traceback."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on from the last checkpoint", INTERRUPTED)
+    except Exception as error:
+        # by name: importing the classes would import torch for every --help
+        code = EXIT_CODES.get(type(error).__name__)
+        if code is None:
+            raise
+        _fail(str(error.args[0] if error.args else error), code)
+
+
+EXIT_CODES = {
+    "PresetError": USAGE,
+    "DataError": USAGE,
+    "UnreadableError": USAGE,
+    "FileNotFoundError": USAGE,
+    "KeyError": USAGE,
+    "EvaluationError": USAGE,
+    "ProbeError": USAGE,
+    "TrainingError": FAILURE,
+    "CheckpointError": INTEGRITY,
+    "IntegrityError": INTEGRITY,
+}
+
+
+def _fail(message: str, code: int) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"worldmodel: {message}", markup=False
+    )
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

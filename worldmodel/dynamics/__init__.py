@@ -1,0 +1,1 @@
+"""Models that predict frames: the world model, its parts, and the baselines."""
