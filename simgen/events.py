@@ -1,0 +1,151 @@
+"""What happened in a clip, as a list of events in order of time; captions cite them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Int32
+
+from simgen.families import Outcome
+from simgen.motion import Motion
+from simgen.scene import Scene
+
+EVENT_KINDS = (
+    "contact", "release", "landing", "occlusion", "out_of_frame", "apex",
+)  # fmt: skip
+HIDDEN_SHARE = 0.1  # an object is occluded while less than this of its silhouette shows
+HIDDEN_PIXELS = 6  # a silhouette of fewer pixels flickers by rounding alone
+APEX_RISE_M = 0.05  # a turn after a smaller rise is a tremble on a contact
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened; captions cite it by `event_id` (e3 is the clip's fourth)."""
+
+    event_id: str
+    kind: str
+    start_s: float
+    end_s: float
+    body_a: int = -1  # row of Scene.bodies, -1: none
+    body_b: int = -1
+    impulse_ns: float = float("nan")
+    point: tuple[float, float, float] | None = None
+    value: str = ""
+
+
+def find_events(
+    scene: Scene,
+    motion: Motion,
+    outcome: Outcome,
+    *,
+    area: Int32[np.ndarray, "time body"],
+    whole: Int32[np.ndarray, "time body"],
+    inside: Bool[np.ndarray, "time body"],
+) -> tuple[Event, ...]:
+    """Contacts, the outcome's own events, occlusions, exits and apexes, numbered by start.
+
+    Occlusions, exits and apexes are of moving objects; `body_a` is the object's first body.
+
+    Args:
+        area: Visible pixels.
+        whole: Pixels of the silhouettes as if nothing stood in front.
+        inside: Whether the centre of mass projects into the picture.
+    """
+    found = [
+        *contacts(motion),
+        *announced(scene, outcome),
+        *sight(scene, area, whole, inside),
+        *apexes(scene, motion),
+    ]
+    found.sort(key=lambda e: (e.start_s, e.kind, e.body_a, e.body_b))
+    return tuple(replace(event, event_id=f"e{i}") for i, event in enumerate(found))
+
+
+def objects(scene: Scene) -> dict[str, list[int]]:
+    """Rows of the bodies of each object that can move, by object name, in scene order."""
+    rows: dict[str, list[int]] = {}
+    for row, body in enumerate(scene.bodies):
+        if body.motion != "static":
+            rows.setdefault(body.object_name, []).append(row)
+    return rows
+
+
+def contacts(motion: Motion) -> Iterator[Event]:
+    for touch in motion.contacts:
+        yield Event(
+            "", "contact", float(touch["start_s"]), float(touch["end_s"]),
+            int(touch["body_a"]), int(touch["body_b"]), float(touch["impulse_ns"]),
+            tuple(float(x) for x in touch["point"]),
+        )  # fmt: skip
+
+
+def announced(scene: Scene, outcome: Outcome) -> Iterator[Event]:
+    """The events that the family itself measured."""
+
+    def row(body: str | int | None) -> int:
+        if isinstance(body, str):
+            return scene.body_index(body) if body else -1
+        return -1 if body is None else int(body)
+
+    for event in outcome.events:
+        start = float(event["start_s"])
+        yield Event(
+            "", event["kind"], start, float(event.get("end_s", start)),
+            row(event.get("body_a")), row(event.get("body_b")),
+            value=str(event.get("value", "")),
+        )  # fmt: skip
+
+
+def sight(scene: Scene, area: np.ndarray, whole: np.ndarray, inside: np.ndarray) -> Iterator[Event]:
+    """When moving objects are hidden behind something or outside the picture."""
+    for rows in objects(scene).values():
+        seen, all_of_it = area[:, rows].sum(1), whole[:, rows].sum(1)
+        hidden = (all_of_it >= HIDDEN_PIXELS) & (seen < HIDDEN_SHARE * all_of_it)
+        outside = (all_of_it == 0) & ~inside[:, rows].any(1)
+        for kind, flags in (("occlusion", hidden), ("out_of_frame", outside)):
+            for start, end in runs(flags):
+                rate = scene.frame_rate_hz
+                yield Event("", kind, start / rate, end / rate, rows[0])
+
+
+def runs(flags: Bool[np.ndarray, " time"]) -> Iterator[tuple[int, int]]:
+    """First frame and one past the last of each run of true flags.
+
+    >>> list(runs(np.array([True, False, True, True])))
+    [(0, 1), (2, 4)]
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    yield from ((int(a), int(b)) for a, b in edges.reshape(-1, 2))
+
+
+def apexes(scene: Scene, motion: Motion) -> Iterator[Event]:
+    """Tops of the flights of objects that touch nothing, where gravity points down.
+
+    The time is where the vertical velocity, taken as linear between two frames, crosses zero.
+    """
+    if not scene.gravity[2] < 0:
+        return
+    times = np.arange(len(motion.position)) / scene.frame_rate_hz
+    for rows in objects(scene).values():
+        mass = np.array([scene.bodies[row].mass_kg for row in rows])
+        height = motion.centre_of_mass[:, rows, 2] @ mass / mass.sum()
+        rate = np.gradient(height, times)
+        low = height[0]
+        for t in range(1, scene.frames - 1):
+            low = min(low, height[t])
+            if not rate[t] > 0 >= rate[t + 1]:
+                continue
+            top = max(height[t], height[t + 1])
+            if top - low > APEX_RISE_M and not touching(motion, rows, times[t], times[t + 1]):
+                at = times[t] + rate[t] / (rate[t] - rate[t + 1]) / scene.frame_rate_hz
+                yield Event("", "apex", float(at), float(at), rows[0], value=f"{top:.3f} m")
+            low = top
+
+
+def touching(motion: Motion, rows: list[int], start_s: float, end_s: float) -> bool:
+    """Whether any of the bodies is in touch with one outside of them in that time."""
+    c = motion.contacts
+    a, b = np.isin(c["body_a"], rows), np.isin(c["body_b"], rows)
+    return bool(np.any((a != b) & (c["start_s"] <= end_s) & (c["end_s"] >= start_s)))

@@ -1,0 +1,116 @@
+"""English: nouns, plurals, lists, counts, times, and words for what a camera does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from simgen.facts import Facts
+
+NUMBERS = (
+    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve",
+)  # fmt: skip
+LEVEL_DEG, STEEP_DEG = 8.0, 40.0  # pitch below which a view is level, and above which steep
+
+
+def count(n: int) -> str:
+    """
+    >>> count(3), count(40)
+    ('three', '40')
+    """
+    return NUMBERS[n] if n < len(NUMBERS) else str(n)
+
+
+def times(n: int) -> str:
+    """
+    >>> times(1), times(2), times(5)
+    ('once', 'twice', 'five times')
+    """
+    return {1: "once", 2: "twice"}.get(n, f"{count(n)} times")
+
+
+def listed(items: Sequence[str]) -> str:
+    """
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def plural(word: str) -> str:
+    """
+    >>> plural("box"), plural("ball")
+    ('boxes', 'balls')
+    """
+    return f"{word}es" if word.endswith(("s", "x", "ch", "sh")) else f"{word}s"
+
+
+def article(phrase: str) -> str:
+    """
+    >>> article("orange ball")
+    'an orange ball'
+    """
+    return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def at(seconds: float) -> str:
+    return f"{seconds:.1f} s"
+
+
+def adjectives(facts: Facts, *, sized: bool) -> str:
+    """Size and colour of a thing; something of many parts has no one colour."""
+    words = (facts["size_word"] if sized else "", "" if facts["parts"] > 1 else facts["colour"])
+    return "".join(f"{word} " for word in words if word)
+
+
+def noun(facts: Facts, *, sized: bool = False) -> str:
+    """
+    >>> noun({"label": "ball", "colour": "red", "size_word": "small", "parts": 1}, sized=True)
+    'small red ball'
+    """
+    return adjectives(facts, sized=sized) + facts["label"]
+
+
+def weight(mass_kg: float) -> str:
+    """
+    >>> weight(0.25), weight(63.2)
+    ('0.25 kg', '63 kg')
+    """
+    return f"{mass_kg:.2g} kg" if mass_kg < 100 else f"{mass_kg:.0f} kg"
+
+
+def bounciness(restitution: float) -> str:
+    if restitution >= 0.8:
+        return "very bouncy"
+    return "bouncy" if restitution >= 0.5 else "hardly bouncy" if restitution <= 0.3 else ""
+
+
+def camera_words(camera: Facts, rng: np.random.Generator) -> str:
+    """What the camera does, as a clause with a subject."""
+    move = camera["move"]
+    degrees, metres = f"{camera['angle_deg']:.0f}", f"{camera['travel_m']:.1f}"
+    if move == "orbit":
+        verb = rng.choice(["orbits", "arcs", "circles"])
+        return f"the camera {verb} {degrees} degrees to the {camera['side']}"
+    if move.startswith("dolly"):
+        way = move.removeprefix("dolly_")
+        return f"the camera {rng.choice(['dollies', 'moves'])} {way} by {metres} m"
+    if move.startswith("zoom"):
+        return f"the camera zooms {move.removeprefix('zoom_')}"
+    if move == "static":
+        return str(rng.choice(["the camera is static", "the camera does not move"]))
+    return f"the camera moves by {metres} m"
+
+
+def height_words(pitch_deg: float) -> str:
+    """Where the camera looks from at the clip's start."""
+    if abs(pitch_deg) < LEVEL_DEG:
+        return "level with the scene"
+    side = "above" if pitch_deg < 0 else "below"
+    return f"from {'steeply' if abs(pitch_deg) > STEEP_DEG else 'slightly'} {side}"

@@ -1,0 +1,143 @@
+"""Quality control: the reasons why a clip must not become data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, UInt8
+
+from simgen.events import objects
+from simgen.motion import Motion
+from simgen.scene import Scene
+from simgen.truth import Truth
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a good clip keeps to, each with why."""
+
+    # Bullet's and MuJoCo's contacts return a few percent too much on a bounce; an explosion
+    # multiplies the energy within frames
+    energy_growth: float = 0.10  # of the clip's largest energy exchange
+    energy_lift_m: float = 0.01  # and as much as lifts everything by this: noise of a scene at rest
+    # sprung contacts sink by about v / sqrt(k): 2 cm for 6 m/s at k = 1e5; three times that is
+    # a body pushed into another
+    penetration_m: float = 0.06
+    # within a frame nothing moves farther than the fastest body of its two frames, unless struck
+    # twice in it; a reset jumps by metres
+    teleport: float = 2.0  # times that way
+    teleport_slack_m: float = 0.02
+    # 18 m is as far as 6 m/s carries in 3 s, the fastest and longest of our scenes
+    farthest_m: float = 60.0
+    # fewer pixels than this are not a shape that anyone could follow
+    visible_pixels: int = 6
+    visible_share: float = 0.05  # of frames with at least one moving object in sight
+    black: int = 8  # of 255: darker everywhere is a frame without light
+    flat: int = 4  # of 255: less contrast over a whole clip shows nothing
+
+
+def objections(
+    scene: Scene,
+    motion: Motion,
+    truth: Truth,
+    frames: dict[str, np.ndarray],
+    bounds: Bounds = Bounds(),
+) -> tuple[str, ...]:
+    """Why this clip must be quarantined; empty if it is good."""
+    if reasons := tuple(not_finite(motion)) + tuple(disordered(scene, motion)):
+        return reasons  # the other checks would only repeat it in other words
+    return (
+        *unexplained_energy(scene, motion, bounds),
+        *misplaced(scene, motion, truth, bounds),
+        *unseen(scene, truth, bounds),
+        *(picture(frames["rgb"], bounds) if "rgb" in frames else ()),
+    )
+
+
+def not_finite(motion: Motion) -> Iterator[str]:
+    for name in (
+        "position", "quaternion", "velocity", "angular_velocity", "joint_position",
+        "joint_velocity", "kinetic_energy_j", "potential_energy_j", "action",
+    ):  # fmt: skip
+        bad = ~np.isfinite(getattr(motion, name))
+        if bad.any():
+            yield f"{name} is not finite from frame {int(np.argwhere(bad)[0, 0])} on"
+
+
+def disordered(scene: Scene, motion: Motion) -> Iterator[str]:
+    """Arrays that do not span the clip, or touches out of its time."""
+    if len(motion.position) != scene.frames + 1:
+        yield f"{len(motion.position)} poses for {scene.frames} frames and the one after"
+    start, end = motion.contacts["start_s"], motion.contacts["end_s"]
+    last = (scene.frames + 1) / scene.frame_rate_hz
+    wrong = (end < start) | (start < 0) | (end > last + 1e-9)
+    if wrong.any() or np.any(np.diff(start) < 0) or np.any(np.diff(motion.state_frames) <= 0):
+        yield "time is not monotone: contacts or states are out of order or outside of the clip"
+
+
+def actuator_work(scene: Scene, motion: Motion) -> Float64[np.ndarray, " time1"]:
+    """Most work that the servos can have done since the start, J.
+
+    Each frame's largest torque times the larger of the joint's speeds at its two ends: above the
+    true work unless the joint is faster in between.
+    """
+    joint = [scene.joint_names.index(actuator.joint) for actuator in scene.actuators]
+    speed = np.abs(motion.joint_velocity[:, joint])
+    power = np.abs(motion.joint_torque)[:-1] * np.maximum(speed[:-1], speed[1:])
+    return np.concatenate([[0.0], np.cumsum(power.sum(1) / scene.frame_rate_hz)])
+
+
+def unexplained_energy(scene: Scene, motion: Motion, bounds: Bounds) -> Iterator[str]:
+    """Energy above the clip's first by more than servos and contacts can have given."""
+    energy = motion.kinetic_energy_j + motion.potential_energy_j
+    growth = energy - energy[0] - actuator_work(scene, motion)
+    mass = sum(body.mass_kg for body in scene.bodies if body.motion != "static")
+    exchange = motion.kinetic_energy_j[0] + np.ptp(motion.potential_energy_j)
+    weight = mass * max(float(np.linalg.norm(scene.gravity)), 1.0)
+    allowed = bounds.energy_growth * exchange + bounds.energy_lift_m * weight
+    if growth.max() > allowed:
+        t = int(growth.argmax())
+        yield f"energy grew by {growth[t]:.3g} J unexplained at frame {t}; at most {allowed:.3g} J"
+
+
+def misplaced(scene: Scene, motion: Motion, truth: Truth, bounds: Bounds) -> Iterator[str]:
+    """Bodies inside others, that jump, or that left."""
+    if (deepest := float(np.max(truth.penetration, initial=0))) > bounds.penetration_m:
+        frame = int(truth.penetration.argmax())
+        yield f"bodies overlap by {deepest:.3f} m at frame {frame}"
+    speed = np.linalg.norm(motion.velocity, axis=-1).max(axis=1, initial=0)
+    dt = 1 / scene.frame_rate_hz
+    way = np.maximum(speed[:-1], speed[1:]) * dt + np.linalg.norm(scene.gravity) * dt**2
+    step = np.linalg.norm(np.diff(motion.position, axis=0), axis=-1)
+    too_far = step > bounds.teleport * way[:, None] + bounds.teleport_slack_m
+    if too_far.any():
+        t, row = np.argwhere(too_far)[0]
+        name = scene.bodies[row].name
+        yield f"{name} jumped {step[t, row]:.2f} m after frame {t}; its speed gives {way[t]:.2f} m"
+    moving = [row for rows in objects(scene).values() for row in rows]
+    far = np.linalg.norm(motion.position[:, moving], axis=-1).max(initial=0)
+    if far > bounds.farthest_m:
+        yield f"a body is {far:.0f} m from the origin; at most {bounds.farthest_m:.0f} m"
+
+
+def unseen(scene: Scene, truth: Truth, bounds: Bounds) -> Iterator[str]:
+    counts = [truth.area[:, rows].sum(1) for rows in objects(scene).values()]
+    if not counts:
+        return
+    share = float(np.mean(np.max(counts, axis=0) >= bounds.visible_pixels))
+    if share < bounds.visible_share:
+        yield (
+            f"no moving object is in sight in {1 - share:.0%} of the frames; "
+            f"at least {bounds.visible_share:.0%} must show one"
+        )
+
+
+def picture(rgb: UInt8[np.ndarray, "time height width 3"], bounds: Bounds) -> Iterator[str]:
+    if rgb.max() < bounds.black:
+        yield "every frame is black"
+    elif np.ptp(rgb.astype(np.int16), axis=(0, 1, 2)).max() < bounds.flat:
+        yield "every frame is one flat colour"
+    elif np.all(rgb == rgb[:1]):
+        yield "every frame is the same"

@@ -1,0 +1,143 @@
+"""Events in order of time, in words: `at 0.4 s the red ball bounces off the floor`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen.events import Event
+from simgen.facts import Facts
+from simgen.phrases import at, count, noun, plural
+from simgen.scene import Scene
+
+MOST = 8  # touches told one by one; a caption that lists 40 says nothing
+MERGE_S = 0.25  # a thing of many parts (hands, knees) touches once in this time
+BOUNCE_S = 0.25  # a touch that ends within this is a bounce
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A piece of a caption and the facts that it states."""
+
+    text: str
+    evidence: tuple[str, ...]
+
+
+def timeline(
+    scene: Scene, events: tuple[Event, ...], facts: Facts, rng: np.random.Generator
+) -> list[Clause]:
+    """The clip's events in order, and one clause for the touches that were left out."""
+    duration_s = scene.frames / scene.frame_rate_hz
+    told = sorted(touches(scene, events, facts), key=lambda e: -e.impulse_ns)
+    left_out, told = told[MOST:], told[:MOST]
+    told += [event for event in events if event.kind != "contact"]
+    clauses = []
+    for event in sorted(told, key=lambda e: (e.start_s, e.event_id)):
+        verb = VERBS[event.kind](event, duration_s, Names(scene, facts), rng)
+        text = verb if event.kind in WITH_TIME else f"at {at(event.start_s)} {verb}"
+        clauses.append(Clause(text, (event.event_id,)))
+    if left_out:
+        be, touch = ("is", "touch") if len(left_out) == 1 else ("are", plural("touch"))
+        text = f"there {be} {count(len(left_out))} lighter {touch} besides"
+        clauses.append(Clause(text, tuple(event.event_id for event in left_out)))
+    return clauses
+
+
+def touches(scene: Scene, events: tuple[Event, ...], facts: Facts) -> Iterator[Event]:
+    """Contacts that matter to people: of two objects, one of them moving, not one a limb.
+
+    Touches that hold from the clip's first moment are how things stand, not what happens.
+    """
+    last: dict[tuple[str, str], float] = {}
+    for event in events:
+        if event.kind != "contact":
+            continue
+        pair = tuple(scene.bodies[row].object_name for row in (event.body_a, event.body_b))
+        moving = [name for name in pair if name in facts["objects"]]
+        if pair[0] == pair[1] or not moving or event.start_s < 1 / scene.frame_rate_hz:
+            continue
+        of_parts = any(facts["objects"][name]["parts"] > 1 for name in moving)
+        if of_parts and event.start_s - last.get(pair, -1.0) < MERGE_S:
+            last[pair] = max(last[pair], event.end_s)
+            continue
+        last[pair] = event.end_s
+        yield event
+
+
+@dataclass(frozen=True)
+class Names:
+    """What to call the bodies of a scene."""
+
+    scene: Scene
+    facts: Facts
+
+    def of(self, row: int) -> str:
+        """`the red ball`, `the floor`."""
+        body = self.scene.bodies[row]
+        if fact := self.facts["objects"].get(body.object_name):
+            alike = [f for f in self.facts["objects"].values() if noun(f) == noun(fact)]
+            return f"the {noun(fact, sized=len(alike) > 1)}"
+        return f"the {body.label or body.name.replace('_', ' ')}"
+
+    def mover_first(self, event: Event) -> tuple[str, str, bool]:
+        """Both names, a moving one first, and whether both move."""
+        rows = (event.body_a, event.body_b)
+        moving = [self.scene.bodies[row].motion != "static" for row in rows]
+        if not moving[0]:
+            rows = rows[::-1]
+        return self.of(rows[0]), self.of(rows[1]), all(moving)
+
+
+def contact(event: Event, duration_s: float, names: Names, rng: np.random.Generator) -> str:
+    first, second, both_move = names.mover_first(event)
+    if both_move:
+        verbs = ("collides with", "hits", "bumps into")
+    elif event.end_s >= duration_s:
+        return f"{first} {rng.choice(('reaches', 'meets'))} {second} and stays in touch with it"
+    elif event.end_s - event.start_s < BOUNCE_S:
+        verbs = ("bounces off", "hits", "rebounds from")
+    else:
+        verbs = ("touches", "is in touch with")
+    return f"{first} {rng.choice(verbs)} {second}"
+
+
+def release(event: Event, duration_s: float, names: Names, rng: np.random.Generator) -> str:
+    held = f" of {names.of(event.body_b)}" if event.body_b >= 0 else ""
+    return f"{names.of(event.body_a)} lets go{held}"
+
+
+def landing(event: Event, duration_s: float, names: Names, rng: np.random.Generator) -> str:
+    where = f" on {names.of(event.body_b)}" if event.body_b >= 0 else ""
+    return f"{names.of(event.body_a)} comes down{where}"
+
+
+def apex(event: Event, duration_s: float, names: Names, rng: np.random.Generator) -> str:
+    top = rng.choice(["the top of its flight", "its highest point in flight"])
+    return f"{names.of(event.body_a)} reaches {top}"
+
+
+def occlusion(event: Event, duration_s: float, names: Names, rng: np.random.Generator) -> str:
+    return f"{names.of(event.body_a)} is hidden {span(event, duration_s)}"
+
+
+def out_of_frame(event: Event, duration_s: float, names: Names, rng: np.random.Generator) -> str:
+    return f"{names.of(event.body_a)} is out of the picture {span(event, duration_s)}"
+
+
+def span(event: Event, duration_s: float) -> str:
+    if event.end_s >= duration_s:
+        return f"from {at(event.start_s)} to the end"
+    return f"from {at(event.start_s)} to {at(event.end_s)}"
+
+
+WITH_TIME = ("occlusion", "out_of_frame")  # their verbs say when
+VERBS: dict[str, Callable[[Event, float, Names, np.random.Generator], str]] = {
+    "contact": contact,
+    "release": release,
+    "landing": landing,
+    "apex": apex,
+    "occlusion": occlusion,
+    "out_of_frame": out_of_frame,
+}
