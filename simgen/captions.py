@@ -23,7 +23,7 @@ from simgen.phrases import (
     camera_words,
     capital,
     count,
-    height_words,
+    gaze_words,
     listed,
     noun,
     plural,
@@ -45,6 +45,21 @@ class Words:
     opening: tuple[str, ...] = ()  # instead of the measured "fall, bounce and collide"
     outcomes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # label -> phrases
     apparatus: tuple[str, ...] = ()  # labels of things that move but are part of the setting
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Clauses and how they hang together."""
+
+    clauses: list[Clause]
+    lead: str = ""
+    joint: str = "; "  # "and": a list
+
+    @property
+    def text(self) -> str:
+        texts = [clause.text for clause in self.clauses]
+        body = listed(texts) if self.joint == "and" else self.joint.join(texts)
+        return capital(f"{self.lead}{body}.")
 
 
 FAMILIES: dict[str, Words] = {
@@ -74,22 +89,19 @@ def describe(
         "short": short(scene, facts, words, truth.events, rng),
         "dense": dense(scene, facts, words, truth.events, rng),
     }
-    captions = {
-        name: " ".join(capital("; ".join(c.text for c in clauses)) + "." for clauses in sentences)
-        for name, sentences in told.items()
-    }
+    captions = {name: " ".join(s.text for s in sentences) for name, sentences in told.items()}
     clauses = tuple(
         {"caption": name, "text": clause.text, "evidence": list(clause.evidence)}
         for name, sentences in told.items()
-        for clauses in sentences
-        for clause in clauses
+        for sentence in sentences
+        for clause in sentence.clauses
     )
     return captions, clauses
 
 
 def short(
     scene: Scene, facts: Facts, words: Words, events: tuple[Event, ...], rng: np.random.Generator
-) -> list[list[Clause]]:
+) -> list[Sentence]:
     """One sentence: who does what, how it ends, and what the camera does."""
     things = subjects(facts, words)
     who = roll_call(things)
@@ -97,7 +109,8 @@ def short(
     deeds += releases(facts, events) + ending(facts, words, rng)
     evidence = (*who.evidence, *(path for deed in deeds for path in deed.evidence))
     what = Clause(f"{who.text} {listed([deed.text for deed in deeds])}", evidence)
-    return [[what, Clause(camera_words(facts["camera"], rng), ("camera.move", *ANGLES))]]
+    camera = Clause(camera_words(facts["camera"], rng), ("camera.move", *ANGLES))
+    return [Sentence([what, camera])]
 
 
 ANGLES = ("camera.angle_deg", "camera.side", "camera.travel_m")
@@ -167,31 +180,38 @@ def ending(facts: Facts, words: Words, rng: np.random.Generator) -> list[Clause]
 
 def dense(
     scene: Scene, facts: Facts, words: Words, events: tuple[Event, ...], rng: np.random.Generator
-) -> list[list[Clause]]:
+) -> list[Sentence]:
     """Sentences: what is there, what happens in order, how it ends, where the camera is."""
     camera = facts["camera"]
-    seen = f"seen {height_words(camera['pitch_deg'])}"
+    things = list(subjects(facts, words).values())
+    ends = [
+        Clause(f"the {things[0]['label']} {clause.text}", clause.evidence)
+        for clause in ending(facts, words, rng)
+    ]
+    shot = [
+        Clause(camera_words(camera, rng), ("camera.move", *ANGLES)),
+        Clause(gaze_words(camera["pitch_deg"]), ("camera.pitch_deg",)),
+    ]
     sentences = [
-        [*inventory(facts, words), *surroundings(facts)],
-        timeline(scene, events, facts, rng),
-        [Clause(f"the {next(iter(subjects(facts, words).values()))['label']} {c.text}", c.evidence)
-         for c in ending(facts, words, rng)],
-        [Clause(camera_words(camera, rng), ("camera.move", *ANGLES)),
-         Clause(seen, ("camera.pitch_deg",))],
-    ]  # fmt: skip
-    return [clauses for clauses in sentences if clauses]
+        Sentence(inventory(facts, words), f"there {'is' if len(things) == 1 else 'are'} ", "and"),
+        Sentence(surroundings(facts)),
+        Sentence(timeline(scene, events, facts, rng)),
+        Sentence(ends),
+        Sentence(shot, joint=", "),
+    ]
+    return [sentence for sentence in sentences if sentence.clauses]
 
 
 def inventory(facts: Facts, words: Words) -> list[Clause]:
     """Each thing with its size, colour, mass and bounce."""
     clauses = []
     for name, fact in subjects(facts, words).items():
-        said = [weight(fact["mass_kg"])]
         paths = ["label", "colour", "size_word", "mass_kg"]
-        if fact["parts"] == 1 and bounciness(fact["restitution"]):
-            said.append(bounciness(fact["restitution"]))
+        bounce = bounciness(fact["restitution"]) if fact["parts"] == 1 else ""
+        if bounce:
             paths.append("restitution")
-        text = f"{article(noun(fact, sized=True))} of {', '.join(said)}"
+        phrase = f"{bounce} {noun(fact, sized=True)}".strip()
+        text = f"{article(phrase)} of {weight(fact['mass_kg'])}"
         clauses.append(Clause(text, tuple(f"objects.{name}.{path}" for path in paths)))
     return clauses
 
@@ -207,5 +227,5 @@ def surroundings(facts: Facts) -> list[Clause]:
     clauses = [Clause(f"gravity is {g:.1f} m/s2" if g else "no gravity", ("gravity_m_s2",))]
     if names:
         paths = tuple(f"setting.{n}.{p}" for n in facts["setting"] for p in ("label", "colour"))
-        clauses.insert(0, Clause(f"around them {listed(names)}", paths))
+        clauses.insert(0, Clause(f"the scene has {listed(names)}", paths))
     return clauses

@@ -59,8 +59,12 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def at(seconds: float) -> str:
-    return f"{seconds:.1f} s"
+def at(*seconds: float) -> str:
+    """
+    >>> at(0.42), at(0.4, 0.7, 1.0)
+    ('0.4 s', '0.4, 0.7 and 1.0 s')
+    """
+    return f"{listed(list(dict.fromkeys(f'{s:.1f}' for s in seconds)))} s"
 
 
 def adjectives(facts: Facts, *, sized: bool) -> str:
@@ -108,9 +112,13 @@ def camera_words(camera: Facts, rng: np.random.Generator) -> str:
     return f"the camera moves by {metres} m"
 
 
-def height_words(pitch_deg: float) -> str:
-    """Where the camera looks from at the clip's start."""
+def gaze_words(pitch_deg: float) -> str:
+    """Where the camera looks at the clip's start.
+
+    >>> gaze_words(-20), gaze_words(0)
+    ('looking slightly down', 'looking straight ahead')
+    """
     if abs(pitch_deg) < LEVEL_DEG:
-        return "level with the scene"
-    side = "above" if pitch_deg < 0 else "below"
-    return f"from {'steeply' if abs(pitch_deg) > STEEP_DEG else 'slightly'} {side}"
+        return "looking straight ahead"
+    way = "down" if pitch_deg < 0 else "up"
+    return f"looking {'steeply' if abs(pitch_deg) > STEEP_DEG else 'slightly'} {way}"

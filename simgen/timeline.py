@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -34,15 +35,26 @@ def timeline(
     left_out, told = told[MOST:], told[:MOST]
     told += [event for event in events if event.kind != "contact"]
     clauses = []
-    for event in sorted(told, key=lambda e: (e.start_s, e.event_id)):
-        verb = VERBS[event.kind](event, duration_s, Names(scene, facts), rng)
-        text = verb if event.kind in WITH_TIME else f"at {at(event.start_s)} {verb}"
-        clauses.append(Clause(text, (event.event_id,)))
+    names = Names(scene, facts)
+    ordered = sorted(told, key=lambda e: (e.start_s, e.event_id))
+    for _, group in groupby(ordered, key=lambda e: alike(e, duration_s)):
+        same = list(group)
+        verb = VERBS[same[0].kind](same[0], duration_s, names, rng)
+        when = "" if same[0].kind in WITH_TIME else f"at {at(*(e.start_s for e in same))} "
+        clauses.append(Clause(when + verb, tuple(event.event_id for event in same)))
     if left_out:
         be, touch = ("is", "touch") if len(left_out) == 1 else ("are", plural("touch"))
         text = f"there {be} {count(len(left_out))} lighter {touch} besides"
         clauses.append(Clause(text, tuple(event.event_id for event in left_out)))
     return clauses
+
+
+def alike(event: Event, duration_s: float) -> tuple:
+    """Events in a row with the same key are told in one breath: `at 0.7 and 0.9 s the box ...`."""
+    if event.kind in WITH_TIME:
+        return (event.event_id,)
+    lasting = event.end_s >= duration_s, event.end_s - event.start_s < BOUNCE_S
+    return event.kind, event.body_a, event.body_b, *lasting
 
 
 def touches(scene: Scene, events: tuple[Event, ...], facts: Facts) -> Iterator[Event]:
