@@ -1,0 +1,36 @@
+# physreel: `make demo` is the whole product in one command. It needs Python 3.11 or newer and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help install demo test bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+install: $(INSTALLED) ## make .venv with physreel and everything it needs (once)
+
+# torch is named by its exact version, so that pip takes a CPU build where it is offered one.
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "physreel needs Python 3.11 or newer; try: make install PYTHON=python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 --editable '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED) ## build a small dataset, train a model on it and judge it (15 minutes on 2 cores)
+	$(BIN)/python flows/pipeline.py datasets/demo/recipe.toml --out out/demo
+
+test: $(INSTALLED) ## run every test that needs no GPU and no OpenGL
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+bench: $(INSTALLED) ## time rendering and building beside the peers, one JSON line each
+	$(BIN)/python benchmarks/render.py
+	$(BIN)/python benchmarks/build.py
+
+clean: ## remove what the demo, the tests and the builds left (.venv stays)
+	rm -rf out build dist .pytest_cache .hypothesis .ruff_cache *.egg-info
