@@ -60,10 +60,10 @@ def train(
     worldmodel train demo.zarr runs/b --budget 30m seed=1   longer, another seed
     worldmodel train demo.zarr runs/c steps=2000 optimizer.muon_rate=0.01
     """
-    from worldmodel.presets import configure  # noqa: PLC0415
-    from worldmodel.progress import watch  # noqa: PLC0415
-    from worldmodel.train import CHECKPOINT  # noqa: PLC0415
-    from worldmodel.train import train as run_training  # noqa: PLC0415
+    from worldmodel.presets import configure
+    from worldmodel.progress import watch
+    from worldmodel.train import CHECKPOINT
+    from worldmodel.train import train as run_training
 
     changes = list(changes or [])
     preset = next((c.removeprefix("preset=") for c in changes if c.startswith("preset=")), "tiny")
@@ -102,7 +102,7 @@ def rollout(
     worldmodel rollout runs/a/checkpoint.safetensors demo.zarr strip.png
     worldmodel rollout runs/a/checkpoint.safetensors demo.zarr far.npz --horizon 200
     """
-    from worldmodel.filmstrip import roll_episode  # noqa: PLC0415
+    from worldmodel.filmstrip import roll_episode
 
     result = roll_episode(
         checkpoint, store, out, episode=episode, split=split, context=context, horizon=horizon,

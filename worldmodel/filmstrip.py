@@ -46,7 +46,7 @@ def roll_episode(
         raise DataError(f"context of {context} frames; {row['episode_id']} has {frames_of(row)}")
     predictor = load_predictor(checkpoint, sampling_steps=sampling_steps, seed=seed)
     rgb = dataset.read(row["episode_id"], "rgb")
-    predicted = predictor.predict(rgb[:context], horizon)
+    predicted = predictor(rgb[:context], horizon)
     truth = rgb[context : context + horizon]
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".npz":

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -25,16 +24,6 @@ from worldmodel.dynamics.model import Features, ModelConfig, State, WorldModel
 # Sampled frames go back into the context at this share of noise: the trunk learnt such frames
 # (diffusion forcing) and trusts their finest detail less, which is where samples are wrong.
 SAMPLED_LEVEL = 0.1
-
-
-class Predictor(Protocol):
-    """What the verdict asks of a model or a baseline."""
-
-    name: str
-
-    def predict(
-        self, context: UInt8[np.ndarray, "time height width 3"], horizon: int, *, clip: Clip
-    ) -> UInt8[np.ndarray, "horizon height width 3"]: ...
 
 
 @torch.no_grad()
@@ -130,15 +119,14 @@ def rollout(
 
 @dataclass(frozen=True)
 class ModelPredictor:
-    """A trained model behind the verdict's interface."""
+    """A trained model behind the interface that the baselines share."""
 
     model: WorldModel
     sampling_steps: int = 1
     seed: int = 0
-    name: str = "model"
     lineage: checkpoint.Lineage = field(default_factory=checkpoint.Lineage)
 
-    def predict(
+    def __call__(
         self,
         context: UInt8[np.ndarray, "time height width 3"],
         horizon: int,

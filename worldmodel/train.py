@@ -178,8 +178,8 @@ def begin(config: TrainConfig, path: Path, lineage: Lineage, device: torch.devic
         )
     if saved.lineage.catalog_hash != lineage.catalog_hash:
         raise CheckpointError(
-            f"{path} was trained on {saved.lineage.dataset_path}, whose episodes differ from those of "
-            f"{lineage.dataset_path}; use another folder for a new run"
+            f"{path} was trained on {saved.lineage.dataset_path}, whose episodes differ "
+            f"from those of {lineage.dataset_path}; use another folder for a new run"
         )
     with torch.no_grad():
         for name, p in model.named_parameters():

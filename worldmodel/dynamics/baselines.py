@@ -1,6 +1,6 @@
 """Predictors without a model: what any model must beat.
 
-They share the model's interface, `predict(context, horizon, *, clip)`, and draw frames, so that
+They share the model's interface, `predict(context, horizon, clip=clip)`, and draw frames, so that
 the same probe reads them.
 """
 
@@ -16,17 +16,11 @@ from worldmodel.clip import Clip
 from worldmodel.perception import Probe
 
 
-@dataclass(frozen=True)
-class CopyLast:
-    """The last context frame, again and again."""
-
-    name: str = "copy last"
-
-    def predict(
-        self, context: UInt8[np.ndarray, "time height width 3"], horizon: int, *, clip: Clip
-    ) -> UInt8[np.ndarray, "horizon height width 3"]:
-        """`horizon` copies of the last context frame."""
-        return np.repeat(context[-1:], horizon, axis=0)
+def copy_last(
+    context: UInt8[np.ndarray, "time height width 3"], horizon: int, *, clip: Clip | None = None
+) -> UInt8[np.ndarray, "horizon height width 3"]:
+    """The last context frame, `horizon` times."""
+    return np.repeat(context[-1:], horizon, axis=0)
 
 
 @dataclass(frozen=True)
@@ -41,9 +35,8 @@ class ConstantVelocity:
 
     probe: Probe
     frames: int = 3  # that the velocity is fitted to; fewer are noisier, more lag behind a bounce
-    name: str = "constant velocity"
 
-    def predict(
+    def __call__(
         self, context: UInt8[np.ndarray, "time height width 3"], horizon: int, *, clip: Clip
     ) -> UInt8[np.ndarray, "horizon height width 3"]:
         """The objects of the last context frame on straight paths."""
