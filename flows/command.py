@@ -12,12 +12,14 @@ import embedded
 from cluster import Cluster
 from pydantic import ValidationError
 from terminal import say, share_console
+from typer import BadParameter
 
 from simgen.store import reader
-from simgen.store.shard import IntegrityError
+from worldmodel.cli import EXIT_CODES
+from worldmodel.cli import seconds as duration_s
 
-DONE, FAILURE, USAGE, QUARANTINED, INTEGRITY, INTERRUPTED = 0, 1, 2, 3, 4, 130
-EXIT_CODES = """\
+DONE, FAILURE, USAGE, QUARANTINED, INTERRUPTED = 0, 1, 2, 3, 130
+EPILOG = """\
 exit codes: 0 done, 1 failure, 2 usage or recipe, 3 finished with quarantined episodes, 4 integrity,
 130 interrupted. After any of them the same command goes on where it stopped.
 
@@ -29,7 +31,7 @@ def parser(teaches: str) -> argparse.ArgumentParser:
     """A parser whose help opens with the flow's own words."""
     return argparse.ArgumentParser(
         description=teaches,
-        epilog=EXIT_CODES,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -57,6 +59,7 @@ def add_cluster(to: argparse.ArgumentParser) -> None:
 def add_training(to: argparse.ArgumentParser) -> None:
     how = to.add_argument_group("training")
     how.add_argument("--budget", type=seconds, default=480.0, help="90s, 8m, 1h (default 8m)")
+    how.add_argument("--preset", default="tiny", help="tiny, small, base or pro")
     how.add_argument("--seed", type=int, default=0, help="of weights and window order")
 
 
@@ -67,16 +70,11 @@ def add_judging(to: argparse.ArgumentParser) -> None:
 
 
 def seconds(text: str) -> float:
-    """A duration: `90s`, `8m`, `1.5h`; a bare number is seconds."""
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    """A duration such as 90s, 8m or 1.5h in seconds."""
     try:
-        value = float(number) * units[unit]
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 90s, 8m or 1h")
-    return value
+        return duration_s(text)
+    except BadParameter as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def require_published(store: Path) -> None:
@@ -112,14 +110,10 @@ def run(work: Callable[[], int], *, check: Callable[[], object], server: Path) -
 
 def explain(error: Exception) -> int:
     """Say what went wrong, and the exit code for it. Our own errors carry their whole message."""
-    if not isinstance(error, ValidationError) and not is_ours(error):
+    ours = type(error).__module__.split(".")[0] in ("simgen", "worldmodel")
+    if ours or isinstance(error, ValidationError):
+        say(f"error: {error}")
+    else:
         say("".join(traceback.format_exception(error)))
-        return FAILURE
-    say(f"error: {error}")
-    if isinstance(error, IntegrityError):
-        return INTEGRITY
-    return USAGE if isinstance(error, ValueError) else FAILURE
-
-
-def is_ours(error: Exception) -> bool:
-    return type(error).__module__.split(".")[0] in ("simgen", "worldmodel")
+    by_name = {"ValidationError": USAGE, "RecipeError": USAGE, "BuildError": USAGE, **EXIT_CODES}
+    return by_name.get(type(error).__name__, FAILURE)

@@ -7,6 +7,9 @@ A verdict on the same checkpoint, dataset and settings is left as it is. The rep
 the run as a Prefect artifact.
 """
 
+# worldmodel is imported by functions and not by the module: every Dask worker of a pipeline imports
+# its script, and would load torch for nothing.
+
 from __future__ import annotations
 
 import hashlib
@@ -20,9 +23,6 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from terminal import counting, say, show_result
 
 from simgen.store.layout import COMPLETE
-from worldmodel.evaluate import VERDICT_VERSION, evaluate
-from worldmodel.verdict.summary import sentences
-from worldmodel.verdict.table import as_rich, cell_text
 
 INPUTS, VERDICT, REPORT = "inputs.json", "verdict.json", "report.html"
 
@@ -42,7 +42,9 @@ def evaluate_model(
     Returns:
         The report's path.
     """
-    asked = inputs_of(store, checkpoint, split=split, clips=clips)
+    from worldmodel.evaluate import VERDICT_VERSION, evaluate
+
+    asked = inputs_of(store, checkpoint, split=split, clips=clips, version=VERDICT_VERSION)
     if is_judged(out, asked):
         say(f"{out}: nothing to judge, the verdict on this checkpoint and dataset is there")
         return out / REPORT
@@ -58,7 +60,7 @@ def inputs_of(store: Path, checkpoint: Path, **settings: object) -> dict[str, ob
     """What a verdict depends on, by content."""
     files = {"dataset": store / COMPLETE, "checkpoint": checkpoint}
     hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
-    return {"verdict_version": VERDICT_VERSION, **hashes, **settings}
+    return hashes | settings
 
 
 def is_judged(out: Path, asked: dict[str, object]) -> bool:
@@ -84,6 +86,9 @@ def link_report(verdict: dict, report: Path) -> None:
 
 def markdown(verdict: dict, metric: str = "position_error_px") -> str:
     """The verdict in sentences, then one metric's table by row and horizon."""
+    from worldmodel.verdict.summary import sentences
+    from worldmodel.verdict.table import cell_text
+
     horizons = [str(h) for h in verdict["horizons"]]
     lines = [*(f"- {sentence}" for sentence in sentences(verdict)), ""]
     lines += [f"| {metric} | " + " | ".join(horizons) + " |", "|---" * (len(horizons) + 1) + "|"]
@@ -95,6 +100,9 @@ def markdown(verdict: dict, metric: str = "position_error_px") -> str:
 
 def print_verdict(out: Path) -> None:
     """The verdict of that folder on stdout: table, sentences, and the report's path."""
+    from worldmodel.verdict.summary import sentences
+    from worldmodel.verdict.table import as_rich
+
     verdict = json.loads((out / VERDICT).read_text())
     show_result(as_rich(verdict), *sentences(verdict), f"report: {out / REPORT}")
 

@@ -36,6 +36,8 @@ def pipeline(
     overrides: Sequence[str] = (),
     budget_s: float = 480.0,
     seed: int = 0,
+    preset: str = "tiny",
+    settings: Sequence[str] = (),
     split: str = "test",
     clips: int | None = None,
     cluster: Cluster = Cluster(),  # noqa: B008 - frozen
@@ -48,6 +50,8 @@ def pipeline(
         overrides: `key=value` on recipe keys.
         budget_s: Seconds of training.
         seed: Of the training; the dataset's own stands in the recipe.
+        preset: Of the model: tiny, small, base or pro.
+        settings: `key=value` on the preset's keys.
         split: To judge on.
         clips: Judge the first so many episodes of the split; all if None.
         cluster: Where the dataset's parts are built.
@@ -56,7 +60,7 @@ def pipeline(
     """
     store = out / "dataset.zarr"
     counts = build_dataset(recipe_path, store, overrides, cluster)
-    checkpoint = train_model(store, out / "model", budget_s, seed)
+    checkpoint = train_model(store, out / "model", budget_s, seed, preset, settings)
     evaluate_model(store, checkpoint, out / "verdict", split, clips)
     return counts
 
@@ -66,6 +70,13 @@ def main() -> int:
     command.add_recipe(arguments)
     arguments.add_argument("--out", type=Path, required=True, help="folder for all that is made")
     command.add_training(arguments)
+    arguments.add_argument(
+        "--train",
+        action="append",
+        default=[],
+        metavar="key=value",
+        help="on the preset's keys, may be repeated: --train batch=8",
+    )
     command.add_judging(arguments)
     command.add_cluster(arguments)
     given = arguments.parse_intermixed_args()
@@ -77,6 +88,8 @@ def main() -> int:
             given.overrides,
             budget_s=given.budget,
             seed=given.seed,
+            preset=given.preset,
+            settings=given.train,
             split=given.split,
             clips=given.clips,
             cluster=command.cluster_of(given),

@@ -35,14 +35,15 @@ class Counter:
         self.said_at = time.monotonic()
         self.row = bar.add_task(label, total=total or None) if bar else None
 
-    def reach(self, done: int, total: int = 0) -> None:
+    def reach(self, done: int, total: int = 0, note: str = "") -> None:
         """Show that so much is done, of a total that may only be known by now."""
         self.done, self.total = done, total or self.total
+        label = f"{self.label} ({note})" if note else self.label
         if self.bar:
-            self.bar.update(self.row, completed=done, total=self.total)
+            self.bar.update(self.row, completed=done, total=self.total, description=label)
         elif time.monotonic() - self.said_at > LINE_EVERY_S:
             self.said_at = time.monotonic()
-            say(f"{self.label}: {done} of {self.total}")
+            say(f"{label}: {done} of {self.total}")
 
     def advance(self, by: int = 1) -> None:
         self.reach(self.done + by)
