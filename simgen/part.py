@@ -1,0 +1,137 @@
+"""One part of a dataset: its episodes made, encoded and committed."""
+
+from __future__ import annotations
+
+import faulthandler
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from simgen import episode as episodes
+from simgen.motion import SimulationError
+from simgen.planning import Part
+from simgen.recipe import Recipe
+from simgen.store import arrays, catalog, ledger, shard, writer
+from simgen.store.layout import FORMAT_VERSION, array_specs, shard_path
+from simgen.store.metadata import provenance
+
+EPISODE_TIMEOUT_S = 900.0  # native code that hangs longer than this ends its process
+CRASHED = "crashed the worker"
+Make = Callable[[Recipe, int], episodes.Episode]
+
+
+@dataclass(frozen=True)
+class PartReport:
+    """What came of one part; `costs_s` are CPU seconds by stage."""
+
+    part: Part
+    episodes: int
+    quarantined: int
+    bytes: int
+    costs_s: dict[str, float] = field(default_factory=dict)
+
+
+def run_part(
+    recipe: Recipe,
+    part: Part,
+    out: str | Path,
+    *,
+    make: Make | None = None,
+    watchdog: bool = False,
+) -> PartReport:
+    """Make one part and commit it: all of its objects, then its marker.
+
+    Episodes that quality control or the engine rejects leave their rows absent. One that was in
+    hand in three attempts that died is not tried again.
+
+    Args:
+        watchdog: End this process when an episode hangs. For worker processes.
+    """
+    out = Path(out).absolute()
+    attempts = ledger.Attempts(out, part.name)
+    deaths = attempts.deaths()
+    if deaths[ledger.STORING] >= ledger.ATTEMPTS:
+        raise RuntimeError(
+            f"part {part.name} killed its process {ledger.ATTEMPTS} times in storing"
+        )
+    work = _Work(recipe, part)
+    with attempts.attempt():
+        for row, index in zip(part.rows, part.indices, strict=True):
+            if deaths[str(index)] >= ledger.ATTEMPTS:
+                work.reject(index, [f"{CRASHED} {deaths[str(index)]} times"])
+                continue
+            attempts.enter(str(index))
+            if watchdog:
+                faulthandler.dump_traceback_later(EPISODE_TIMEOUT_S, exit=True)
+            work.add(row, index, make or episodes.make_episode)
+            faulthandler.cancel_dump_traceback_later()
+        attempts.enter(ledger.STORING)
+        size = work.commit(out)
+    ledger.record_costs(out, part.name, dict(work.costs_s))
+    return PartReport(part, len(work.episodes), len(work.quarantined), size, dict(work.costs_s))
+
+
+class _Work:
+    """A part in the making: encoded chunks and catalog rows so far."""
+
+    def __init__(self, recipe: Recipe, part: Part):
+        self.recipe, self.part = recipe, part
+        self.specs = array_specs(recipe, part.bucket)
+        self.cpu = provenance(recipe)["cpu"]
+        self.chunks: dict[str, dict[int, list[bytes]]] = {name: {} for name in self.specs}
+        self.episodes: list[dict] = []
+        self.events: list[dict] = []
+        self.quarantined: list[dict] = []
+        self.costs_s: Counter[str] = Counter()
+
+    def reject(self, index: int, reasons: Sequence[str]) -> None:
+        self.quarantined.append(catalog.quarantine_row(self.recipe, index, reasons))
+
+    def add(self, row: int, index: int, make: Make) -> None:
+        began = time.process_time()
+        try:
+            episode = make(self.recipe, index)
+        except SimulationError as error:
+            self.reject(index, [str(error)])
+            return
+        made = time.process_time()
+        self.costs_s.update(episode.costs_s)
+        self.costs_s["rest"] += made - began - sum(episode.costs_s.values())
+        if episode.reasons:
+            self.reject(index, episode.reasons)
+            return
+        hashes = {}
+        for name, array in arrays.stored_arrays(episode, self.specs):
+            hashes[name] = writer.digest(array)
+            self.chunks[name][row - self.part.rows[0]] = shard.encode_episode(
+                self.specs[name], array
+            )
+        self.costs_s["compress"] += time.process_time() - made
+        self.episodes.append(
+            catalog.catalog_row(episode, self.recipe, row=row, hashes=hashes, cpu=self.cpu)
+        )
+        self.events += catalog.event_rows(episode)
+
+    def commit(self, out: Path) -> int:
+        began = time.process_time()
+        shards = {
+            shard_path(self.part.bucket, spec, self.part.number): shard.assemble(
+                spec, self.recipe.episodes_per_part, self.chunks[name]
+            )
+            for name, spec in self.specs.items()
+            if self.chunks[name]
+        }
+        marker = {
+            "format_version": FORMAT_VERSION,
+            "recipe_hash": self.recipe.hash,
+            "bucket": self.part.bucket,
+            "part": self.part.number,
+            "episodes": self.episodes,
+            "events": self.events,
+            "quarantined": self.quarantined,
+        }
+        writer.commit(out, shards, marker)
+        self.costs_s["store"] += time.process_time() - began
+        return sum(map(len, shards.values()))

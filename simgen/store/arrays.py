@@ -1,0 +1,94 @@
+"""An Episode as the arrays that the layout stores: converted, cut to the clip and padded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from simgen.episode import Episode
+from simgen.store.layout import ArraySpec
+
+
+def stored_arrays(
+    episode: Episode, specs: dict[str, ArraySpec]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and array, in the layout's order, of everything that the episode has.
+
+    Channels that its recipe did not ask for are left out. Bodies, joints and columns that the
+    episode lacks are NaN (-1 for whole numbers).
+
+    Raises:
+        ValueError: An array is larger than the family's limits promised; the message says which.
+    """
+    state = _state(episode)
+    for name, spec in specs.items():
+        if name in _CHANNELS:
+            if name in episode.frames:
+                yield name, np.ascontiguousarray(_CHANNELS[name](episode.frames[name]))
+        else:
+            yield name, _padded(state[name], spec, episode)
+
+
+def _state(episode: Episode) -> dict[str, np.ndarray]:
+    motion, cameras, truth = episode.motion, episode.cameras, episode.truth
+    poses = np.concatenate([cameras.position, cameras.quaternion], axis=1)
+    moving = {
+        name: getattr(motion, name)
+        for name in (
+            "position", "quaternion", "velocity", "angular_velocity", "centre_of_mass",
+            "joint_position", "joint_velocity", "joint_torque",
+        )
+    } | {"camera_pose": poses, "camera_intrinsics": cameras.intrinsics}  # fmt: skip
+    ends = ("position", "quaternion", "camera_pose", "camera_intrinsics")
+    return {
+        **{name: array[:-1] for name, array in moving.items()},
+        **{f"end_{name}": moving[name][-1] for name in ends},
+        **{
+            name: getattr(truth, name)
+            for name in (
+                "track", "track_depth", "visibility", "area", "energy", "momentum", "penetration",
+            )
+        },
+        "body_mask": np.ones(len(episode.scene.bodies), bool),
+        "action": motion.action,
+        "state": motion.state,
+    }  # fmt: skip
+
+
+def _padded(array: np.ndarray, spec: ArraySpec, episode: Episode) -> np.ndarray:
+    array = np.asarray(array)
+    if array.ndim != len(spec.shape) or any(
+        n > most for n, most in zip(array.shape, spec.shape, strict=True)
+    ):
+        raise ValueError(
+            f"episode {episode.episode_id}: array {spec.name!r} is {list(array.shape)}, more than "
+            f"the {list(spec.shape)} that family {episode.family!r} declares in limits()"
+        )
+    padding = -1 if spec.dtype.kind == "i" else spec.fill
+    out = np.full(spec.shape, padding, spec.dtype)
+    out[tuple(map(slice, array.shape))] = array
+    return out
+
+
+def _half(array: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # beyond 65,504 m is sky
+        return np.asarray(array).astype(np.float16)
+
+
+def _bytes(array: np.ndarray) -> np.ndarray:
+    return np.asarray(array, np.uint8)
+
+
+def _signed(array: np.ndarray) -> np.ndarray:
+    scaled = np.multiply(array, np.float32(127), dtype=np.float32)
+    return np.rint(scaled, out=scaled).astype(np.int8)
+
+
+_CHANNELS = {
+    "rgb": _bytes,
+    "depth": _half,
+    "segmentation": _bytes,
+    "normals": _signed,
+    "flow": _half,
+}

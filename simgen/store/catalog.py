@@ -1,0 +1,228 @@
+"""Catalog, events and quarantine: a row an episode, a row an event, a row a rejection."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simgen import __version__
+from simgen.episode import Episode
+from simgen.recipe import Recipe
+from simgen.scene import Body
+
+CATALOG_SCHEMA = pa.schema(
+    [
+        ("episode_id", pa.string()),
+        ("index", pa.int64()),
+        ("seed", pa.int64()),
+        ("family", pa.string()),
+        ("engine", pa.string()),
+        ("split", pa.string()),
+        ("bucket", pa.string()),
+        ("row", pa.int64()),
+        ("frame_rate_hz", pa.float64()),
+        ("caption_short", pa.string()),
+        ("caption_dense", pa.string()),
+        ("clauses", pa.string()),
+        ("parameters", pa.string()),
+        ("outcome", pa.string()),
+        ("margins", pa.string()),
+        ("bodies", pa.string()),
+        ("actions", pa.string()),
+        ("state_frames", pa.list_(pa.int32())),
+        ("state_size", pa.int32()),
+        ("visible_fraction", pa.float64()),
+        ("hashes", pa.string()),
+        ("recipe_hash", pa.string()),
+        ("simgen_version", pa.string()),
+        ("engine_version", pa.string()),
+        ("cpu", pa.string()),
+    ]
+)
+EVENTS_SCHEMA = pa.schema(
+    [
+        ("episode_id", pa.string()),
+        ("event_id", pa.string()),
+        ("kind", pa.string()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("body_a", pa.string()),
+        ("body_b", pa.string()),
+        ("impulse_ns", pa.float64()),
+        ("point_x", pa.float64()),
+        ("point_y", pa.float64()),
+        ("point_z", pa.float64()),
+        ("value", pa.string()),
+    ]
+)
+QUARANTINE_SCHEMA = pa.schema(
+    [
+        ("index", pa.int64()),
+        ("episode_id", pa.string()),
+        ("family", pa.string()),
+        ("engine", pa.string()),
+        ("split", pa.string()),
+        ("bucket", pa.string()),
+        ("reasons", pa.list_(pa.string())),
+    ]
+)
+
+
+def episode_seed(recipe: Recipe, index: int) -> int:
+    """Name of the episode's random stream: equal in two datasets only for the same draws."""
+    sequence = np.random.SeedSequence(recipe.seed, spawn_key=(index,))
+    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def catalog_row(
+    episode: Episode, recipe: Recipe, *, row: int, hashes: dict[str, str], cpu: str
+) -> dict:
+    """The episode's row, plain JSON values, by CATALOG_SCHEMA.
+
+    Args:
+        row: Row in the bucket's arrays.
+        hashes: Array name -> xxh3 of the episode's uncompressed bytes.
+    """
+    assignment = recipe.assign(episode.index)
+    video = recipe.video_of(assignment.scene_index)
+    scene, motion = episode.scene, episode.motion
+    return {
+        "episode_id": episode.episode_id,
+        "index": episode.index,
+        "seed": episode_seed(recipe, episode.index),
+        "family": episode.family,
+        "engine": episode.engine,
+        "split": episode.split,
+        "bucket": assignment.bucket,
+        "row": row,
+        "frame_rate_hz": float(video.frame_rate_hz),
+        "caption_short": episode.captions["short"],
+        "caption_dense": episode.captions["dense"],
+        "clauses": _json(list(episode.clauses)),
+        "parameters": _json(dict(scene.parameters)),
+        "outcome": episode.outcome.label,
+        "margins": _json(episode.outcome.margins),
+        "bodies": _json([_body(body) for body in scene.bodies]),
+        "actions": _json(list(scene.action_names)),
+        "state_frames": [int(frame) for frame in motion.state_frames],
+        "state_size": int(motion.state.shape[1]),
+        "visible_fraction": _visible_fraction(episode),
+        "hashes": _json(hashes),
+        "recipe_hash": recipe.hash,
+        "simgen_version": __version__,
+        "engine_version": motion.engine_version,
+        "cpu": cpu,
+    }
+
+
+def event_rows(episode: Episode) -> list[dict]:
+    """The episode's events by EVENTS_SCHEMA; numbers that an event lacks are None."""
+    names = episode.scene.body_names
+    rows = []
+    for event in episode.truth.events:
+        point = event.point or (math.nan,) * 3
+        rows.append(
+            {
+                "episode_id": episode.episode_id,
+                "event_id": event.event_id,
+                "kind": event.kind,
+                "start_s": _number(event.start_s),
+                "end_s": _number(event.end_s),
+                "body_a": names[event.body_a] if event.body_a >= 0 else "",
+                "body_b": names[event.body_b] if event.body_b >= 0 else "",
+                "impulse_ns": _number(event.impulse_ns),
+                **{f"point_{axis}": _number(x) for axis, x in zip("xyz", point, strict=True)},
+                "value": str(event.value),
+            }
+        )
+    return rows
+
+
+def quarantine_row(recipe: Recipe, index: int, reasons: Iterable[str]) -> dict:
+    """Why the episode of that index is not in the catalog, by QUARANTINE_SCHEMA."""
+    assignment = recipe.assign(index)
+    scene = recipe.scene[assignment.scene_index]
+    return {
+        "index": index,
+        "episode_id": recipe.episode_id(index),
+        "family": scene.family,
+        "engine": scene.engine,
+        "split": assignment.split,
+        "bucket": assignment.bucket,
+        "reasons": list(reasons),
+    }
+
+
+def tables(markers: Iterable[dict]) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Catalog, events and quarantine of those markers, by episode index whatever their order."""
+    episodes, events, rejected = [], {}, []
+    for marker in markers:
+        episodes += marker["episodes"]
+        rejected += marker["quarantined"]
+        for event in marker["events"]:
+            events.setdefault(event["episode_id"], []).append(event)
+    episodes.sort(key=lambda row: row["index"])
+    rejected.sort(key=lambda row: row["index"])
+    in_order = [event for row in episodes for event in events.get(row["episode_id"], ())]
+    return (
+        pa.Table.from_pylist(episodes, CATALOG_SCHEMA),
+        pa.Table.from_pylist(in_order, EVENTS_SCHEMA),
+        pa.Table.from_pylist(rejected, QUARANTINE_SCHEMA),
+    )
+
+
+def parquet(table: pa.Table) -> bytes:
+    """The table as a Parquet file."""
+    file = io.BytesIO()
+    pq.write_table(table, file, compression="zstd")
+    return file.getvalue()
+
+
+def _body(body: Body) -> dict:
+    """What the catalog says of a body; look and size are of its first visible geom."""
+    geom = next((g for g in body.geoms if g.visible), body.geoms[0])
+    return {
+        "name": body.name,
+        "object": body.object_name,
+        "label": body.label,
+        "colour": geom.material.colour,
+        "rgb": list(geom.material.rgb),
+        "kind": geom.kind,
+        "size": list(geom.size),
+        "mass_kg": body.mass_kg,
+        "restitution": geom.restitution,
+        "static": body.motion == "static",
+        "visible": any(g.visible for g in body.geoms),
+    }
+
+
+def _visible_fraction(episode: Episode) -> float:
+    moving = [i for i, body in enumerate(episode.scene.bodies) if body.motion != "static"]
+    seen = episode.truth.visibility[:, moving]
+    known = seen[np.isfinite(seen)]
+    return float(known.mean(dtype=np.float64)) if known.size else 0.0
+
+
+def _number(x: float) -> float | None:
+    return float(x) if math.isfinite(x) else None
+
+
+def _json(value: object) -> str:
+    return json.dumps(_plain(value), sort_keys=True, allow_nan=False)
+
+
+def _plain(value: object) -> object:
+    """The value as JSON has it: numpy numbers unwrapped, NaN and infinity as null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(v) for key, v in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return _number(value) if isinstance(value, float) else value

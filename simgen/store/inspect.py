@@ -1,0 +1,105 @@
+"""What is in a dataset, for people and for --json."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from simgen.store import layout, ledger
+
+
+def inspect(path: str | Path) -> dict:
+    """Counts, sizes, provenance and state of a dataset, finished or not, as plain JSON values.
+
+    Raises:
+        ValueError: The folder holds no dataset of ours.
+    """
+    path = Path(path).absolute()
+    try:
+        attrs = json.loads((path / "zarr.json").read_bytes())["attributes"]
+        recipe = attrs["recipe"]
+    except (OSError, ValueError, KeyError):
+        raise ValueError(f"{path} is no physreel dataset; give a folder that was built") from None
+    markers = [json.loads(p.read_bytes()) for p in sorted((path / layout.PARTS).glob("*.json"))]
+    rows = [row for marker in markers for row in marker["episodes"]]
+    rejected = [row for marker in markers for row in marker["quarantined"]]
+    complete = (path / layout.COMPLETE).exists()
+    return {
+        "path": str(path),
+        "name": recipe["name"],
+        "complete": complete,
+        "episodes_asked": recipe["episodes"],
+        "episodes": len(rows),
+        "quarantined": len(rejected),
+        "missing": recipe["episodes"] - len(rows) - len(rejected),
+        "parts": len(markers),
+        "by": {
+            key: dict(sorted(Counter(row[key] for row in rows).items()))
+            for key in ("family", "engine", "split", "bucket", "outcome")
+        },
+        "events": dict(sorted(Counter(e["kind"] for m in markers for e in m["events"]).items())),
+        "quarantine_reasons": dict(Counter(r for row in rejected for r in row["reasons"])),
+        "frames": sum(_frames(row["bucket"]) for row in rows),
+        "bytes": _bytes(markers),
+        "cpu_seconds": {k: round(v, 3) for k, v in sorted(ledger.costs(path).items())},
+        "provenance": {key: value for key, value in attrs.items() if key != "recipe"},
+        "tables": {
+            name: pq.read_metadata(path / name).num_rows
+            for name in (layout.CATALOG, layout.EVENTS, layout.QUARANTINE)
+            if complete
+        },
+    }
+
+
+def summary(facts: dict) -> str:
+    """The same as lines of text."""
+    state = "complete" if facts["complete"] else (
+        f"unfinished: {facts['missing']} episodes missing; run the same build again"
+        if facts["missing"] else "not published yet; run the same build again"
+    )  # fmt: skip
+    lines = [
+        f"{facts['name']}  {facts['path']}",
+        f"  {state}",
+        f"  episodes     {facts['episodes']} of {facts['episodes_asked']}, "
+        f"{facts['quarantined']} quarantined, {facts['frames']} frames, {facts['parts']} parts",
+    ]
+    for key, counts in facts["by"].items():
+        lines.append(f"  {key:<12} {_listed(counts)}")
+    lines.append(f"  {'events':<12} {_listed(facts['events'])}")
+    for reason, count in facts["quarantine_reasons"].items():
+        lines.append(f"  quarantined  {count}: {reason}")
+    total, frames = sum(facts["bytes"].values()), max(facts["frames"], 1)
+    lines.append(f"  bytes        {total:,} ({total / frames:,.0f} a frame)")
+    for name, size in sorted(facts["bytes"].items(), key=lambda item: -item[1]):
+        lines.append(f"    {name:<22} {size:>14,}  {size / frames:>9,.1f} a frame")
+    if facts["cpu_seconds"]:
+        costs = ", ".join(f"{name} {value:.1f}" for name, value in facts["cpu_seconds"].items())
+        lines.append(f"  CPU seconds  {costs}")
+    origin = facts["provenance"]
+    engines = ", ".join(f"{name} {v}" for name, v in origin["engine_versions"].items())
+    lines.append(
+        f"  made by      simgen {origin['simgen_version']}, {engines}, {origin['cpu']}; "
+        f"format {origin['format_version']}, recipe {origin['recipe_hash'][:8]}, "
+        f"{origin['licence']}"
+    )
+    return "\n".join(lines)
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name or '-'} {count}" for name, count in counts.items()) or "none"
+
+
+def _frames(bucket: str) -> int:
+    return int(bucket[1:].split("_")[0])
+
+
+def _bytes(markers: list[dict]) -> dict[str, int]:
+    """Stored bytes by array, all buckets together."""
+    total: Counter[str] = Counter()
+    for marker in markers:
+        for key, told in marker["objects"].items():
+            total[key.split("/")[1]] += told["bytes"]
+    return dict(total)

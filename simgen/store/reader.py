@@ -1,0 +1,202 @@
+"""Reading a finished dataset: rows of the catalog, and windows of their arrays."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simgen.store import layout, metadata, writer
+from simgen.store.layout import ArraySpec
+from simgen.store.shard import IntegrityError, Shard
+
+SHARDS_OPEN = 4096  # indices kept in memory, at most
+
+
+class UnreadableError(RuntimeError):
+    """There is no finished dataset of a known format; the message says what to do."""
+
+
+def open(path: str | Path, *, verify_on_read: bool = False) -> Dataset:
+    """The finished dataset in that folder.
+
+    Args:
+        path: The dataset's folder.
+        verify_on_read: Also compare every object's hash with its marker at first use.
+    Raises:
+        UnreadableError: No dataset, an unfinished one, or a newer format.
+        IntegrityError: The catalog is not the one that was published.
+    """
+    path = Path(path).absolute()
+    try:
+        attrs = json.loads((path / "zarr.json").read_bytes())["attributes"]
+        known = attrs["format"] == "physreel"
+    except FileNotFoundError:
+        raise UnreadableError(f"{path} is no dataset (no zarr.json); give a built folder") from None
+    except (ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise UnreadableError(f"{path}/zarr.json is not of a physreel dataset; give a built folder")
+    if attrs["format_version"] > layout.FORMAT_VERSION:
+        raise UnreadableError(
+            f"{path} has format version {attrs['format_version']}; this physreel reads up to "
+            f"{layout.FORMAT_VERSION}; update physreel"
+        )
+    if not (path / layout.COMPLETE).exists():
+        raise UnreadableError(
+            f"{path} is unfinished; run the same `simgen build` again to finish it"
+        )
+    return Dataset(path, attrs, verify_on_read=verify_on_read)
+
+
+class Dataset:
+    """A finished dataset. Reads check checksums; safe in forked and threaded loaders."""
+
+    def __init__(self, path: Path, attrs: dict, *, verify_on_read: bool = False):
+        self.path, self.attrs, self.verify_on_read = path, attrs, verify_on_read
+        self.complete = json.loads((path / layout.COMPLETE).read_bytes())
+        self._groups: dict[str, dict[str, ArraySpec]] = {}
+        self._shard = lru_cache(maxsize=SHARDS_OPEN)(self._open_shard)
+
+    def __repr__(self) -> str:
+        return f"Dataset({str(self.path)!r}, {self.catalog.num_rows} episodes)"
+
+    @cached_property
+    def catalog(self) -> pa.Table:
+        """A row an episode, memory-mapped; columns in docs/format.md."""
+        return self._table(layout.CATALOG)
+
+    @cached_property
+    def quarantine(self) -> pa.Table:
+        """A row an episode that was rejected."""
+        return self._table(layout.QUARANTINE)
+
+    def events(self, episode_id: str | None = None) -> pa.Table:
+        """Events in order: of one episode, or of all."""
+        if episode_id is None:
+            return self._events
+        self.row(episode_id)
+        start, stop = self._event_ranges.get(episode_id, (0, 0))
+        return self._events.slice(start, stop - start)
+
+    def row(self, episode_id: str) -> dict:
+        """The episode's catalog row, its JSON columns still text.
+
+        Raises:
+            KeyError: It is not in the catalog.
+        """
+        if (number := self._rows.get(episode_id)) is None:
+            raise KeyError(
+                f"episode {episode_id!r} is not in the catalog of {self.path}; it was quarantined "
+                "or is of another dataset"
+            )
+        return self.catalog.slice(number, 1).to_pylist()[0]
+
+    def bodies(self, episode_id: str) -> list[dict]:
+        """The episode's bodies, in the order of every `body` axis."""
+        return json.loads(self.row(episode_id)["bodies"])
+
+    def channels(self, episode_id: str) -> tuple[str, ...]:
+        """Arrays that hold the episode."""
+        return tuple(json.loads(self.row(episode_id)["hashes"]))
+
+    def read(
+        self, episode_id: str, channel: str, start: int = 0, stop: int | None = None
+    ) -> np.ndarray:
+        """Frames start..stop of one array of an episode, as stored (dtype and padding).
+
+        Normals are int8, a unit vector times 127.
+
+        Args:
+            channel: Array name, `rgb` or `position` for example.
+            start: First entry along the array's first axis: time, or keyframe for `state`.
+            stop: One past the last; None: to the end.
+        Raises:
+            KeyError: The episode is not in the catalog, or has no such array.
+            IndexError: The range is not inside the clip.
+            IntegrityError: Bytes are missing or damaged; the message names episode and array.
+        """
+        bucket, row, number, names = self._place(episode_id)
+        if channel not in names:
+            raise KeyError(f"episode {episode_id!r} has no {channel!r}; it has {', '.join(names)}")
+        spec = self._specs(bucket)[channel]
+        stop = spec.shape[0] if stop is None else stop
+        if not 0 <= start <= stop <= spec.shape[0]:
+            raise IndexError(
+                f"{channel} {start}..{stop} of episode {episode_id!r}; it has 0..{spec.shape[0]}"
+            )
+        try:
+            return self._shard(bucket, channel, number).read(row, start, stop)
+        except IntegrityError as error:
+            raise IntegrityError(
+                f"episode {episode_id!r}, array {channel!r}: {error}; "
+                f"run `simgen verify {self.path}`"
+            ) from None
+
+    def state(self, episode_id: str) -> tuple[list[int], np.ndarray]:
+        """Frames of the restorable states, and the states without padding (keyframe, state)."""
+        row = self.row(episode_id)
+        state = self.read(episode_id, "state")
+        return row["state_frames"], state[: len(row["state_frames"]), : row["state_size"]]
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {name: n for n, name in enumerate(self.catalog.column("episode_id").to_pylist())}
+
+    @cached_property
+    def _events(self) -> pa.Table:
+        return self._table(layout.EVENTS)
+
+    @cached_property
+    def _event_ranges(self) -> dict[str, tuple[int, int]]:
+        ranges: dict[str, tuple[int, int]] = {}
+        for number, name in enumerate(self._events.column("episode_id").to_pylist()):
+            ranges[name] = (ranges.get(name, (number, 0))[0], number + 1)
+        return ranges
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[str, int, int, tuple[str, ...]]]:
+        return {}
+
+    def _place(self, episode_id: str) -> tuple[str, int, int, tuple[str, ...]]:
+        """Bucket, row in its part's shard, part number and array names of an episode."""
+        if (place := self._places.get(episode_id)) is None:
+            row = self.row(episode_id)
+            number, inside = divmod(row["row"], self._rows_per_part)
+            names = tuple(json.loads(row["hashes"]))
+            place = self._places[episode_id] = (row["bucket"], inside, number, names)
+        return place
+
+    @property
+    def _rows_per_part(self) -> int:
+        return self.attrs["recipe"]["episodes_per_part"]
+
+    def _specs(self, bucket: str) -> dict[str, ArraySpec]:
+        if bucket not in self._groups:
+            self._groups[bucket] = metadata.stored_specs(self.path / bucket)
+        return self._groups[bucket]
+
+    def _open_shard(self, bucket: str, channel: str, number: int) -> Shard:
+        spec = self._specs(bucket)[channel]
+        key = layout.shard_path(bucket, spec, number)
+        if self.verify_on_read:
+            marker = json.loads((self.path / layout.marker_path(bucket, number)).read_bytes())
+            try:
+                intact = writer.describe((self.path / key).read_bytes()) == marker["objects"][key]
+            except FileNotFoundError:
+                intact = False
+            if not intact:
+                raise IntegrityError(f"object {key} is not the one that was committed")
+        return Shard(self.path / key, spec, self._rows_per_part)
+
+    def _table(self, name: str) -> pa.Table:
+        try:
+            if (self.path / name).stat().st_size != self.complete["objects"][name]["bytes"]:
+                raise IntegrityError(f"{name} of {self.path} is not the one that was published")
+            return pq.read_table(self.path / name, memory_map=True)
+        except (FileNotFoundError, pa.ArrowInvalid) as error:
+            raise IntegrityError(f"{name} of {self.path} cannot be read: {error}") from None

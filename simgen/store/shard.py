@@ -1,0 +1,138 @@
+"""Shards: compressed inner chunks and their index, in Zarr v3's sharding format.
+
+Writing chunk by chunk as episodes arrive keeps only compressed bytes in memory, and costs a third
+of the CPU time of zarr-python's sharding; the inner chunks are the same bytes. Reading caches
+each shard's index, which zarr-python reads again at every access.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import google_crc32c
+import numpy as np
+from numcodecs import blosc
+
+from simgen.store.layout import LEVEL, ArraySpec
+
+blosc.use_threads = False  # threads write blocks in any order: other bytes on every run
+ABSENT = np.uint64(2**64 - 1)
+
+
+class IntegrityError(RuntimeError):
+    """The stored bytes are not what was written; the message names episode and array."""
+
+
+def encode_episode(spec: ArraySpec, data: np.ndarray) -> list[bytes]:
+    """Inner chunks of one episode's array, in C order of the chunk grid.
+
+    Args:
+        data: The array as stored, shape spec.shape.
+    """
+    if data.shape != spec.shape or data.dtype != spec.dtype:
+        raise ValueError(
+            f"array {spec.name!r} is {data.dtype}{list(data.shape)}; "
+            f"the layout says {spec.dtype}{list(spec.shape)}"
+        )
+    return [
+        _encode_chunk(spec, data[tuple(_block(spec, at))]) for at in product(*map(range, spec.grid))
+    ]
+
+
+def _block(spec: ArraySpec, at: tuple[int, ...]) -> list[slice]:
+    return [slice(i * c, (i + 1) * c) for i, c in zip(at, spec.chunk, strict=True)]
+
+
+def _encode_chunk(spec: ArraySpec, block: np.ndarray) -> bytes:
+    if block.shape != spec.chunk:  # the clip ends inside the chunk
+        margins = [(0, c - n) for c, n in zip(spec.chunk, block.shape, strict=True)]
+        block = np.pad(block, margins, constant_values=spec.fill)
+    if spec.is_video:
+        block = block.swapaxes(0, 1)
+    packed = blosc.compress(
+        np.ascontiguousarray(block).reshape(-1),
+        b"lz4hc",
+        LEVEL,
+        blosc.SHUFFLE if spec.shuffle else blosc.NOSHUFFLE,
+    )
+    return packed + google_crc32c.value(packed).to_bytes(4, "little")
+
+
+def assemble(spec: ArraySpec, rows: int, chunks: dict[int, list[bytes]]) -> bytes:
+    """Bytes of a shard.
+
+    Args:
+        rows: Rows of the shard along `episode`, absent ones included.
+        chunks: Row in the shard -> its encoded inner chunks; rows left out stay absent.
+    """
+    index = np.full((rows, spec.chunks, 2), ABSENT, "<u8")
+    body, offset = [], 0
+    for row in sorted(chunks):
+        for number, chunk in enumerate(chunks[row]):
+            index[row, number] = offset, len(chunk)
+            offset += len(chunk)
+            body.append(chunk)
+    table = index.tobytes()
+    return b"".join([*body, table, google_crc32c.value(table).to_bytes(4, "little")])
+
+
+class Shard:
+    """One shard object, its index read once. Every read checks the checksums."""
+
+    def __init__(self, path: Path, spec: ArraySpec, rows: int):
+        self.path, self.spec = path, spec
+        size = rows * spec.chunks * 16 + 4
+        try:
+            with open(path, "rb") as file:
+                length = file.seek(0, 2)
+                file.seek(max(0, length - size))
+                tail = file.read()
+        except FileNotFoundError:
+            raise IntegrityError(f"object {path} is missing") from None
+        if len(tail) < size or not _intact(tail):
+            raise IntegrityError(f"object {path} is truncated, or its index is damaged")
+        self.index = np.frombuffer(tail[:-4], "<u8").reshape(rows, spec.chunks, 2).astype(np.int64)
+
+    def read(self, row: int, start: int, stop: int) -> np.ndarray:
+        """Entries start..stop of the episode in that row along the array's first axis.
+
+        Raises:
+            IntegrityError: The row is absent, or its bytes are damaged.
+        """
+        spec = self.spec
+        step, per_step = spec.chunk[0], spec.chunks // spec.grid[0]
+        first, last = start // step, -(-stop // step)
+        places = self.index[row, first * per_step : last * per_step]
+        if (places == -1).any():
+            raise IntegrityError(f"object {self.path} lacks chunks that it must have")
+        out = np.empty((stop - start, *spec.shape[1:]), spec.dtype)
+        if not len(places):
+            return out
+        low, high = int(places[0, 0]), int(places[-1].sum())
+        with open(self.path, "rb") as file:
+            file.seek(low)
+            data = np.frombuffer(file.read(high - low), np.uint8)
+        for number, (offset, length) in enumerate(places.tolist(), first):
+            block = _decode_chunk(spec, data[offset - low : offset - low + length], self.path)
+            begin = number * step
+            inner = slice(max(start - begin, 0), min(stop - begin, step))
+            out[begin + inner.start - start : begin + inner.stop - start] = block[inner]
+        return out
+
+
+def _decode_chunk(spec: ArraySpec, packed: np.ndarray, path: Path) -> np.ndarray:
+    """One inner chunk; only the first axis is ever split, so a chunk is whole in the others."""
+    if not _intact(packed):
+        raise IntegrityError(f"object {path} has a chunk whose checksum is wrong")
+    shape = spec.chunk
+    if spec.is_video:
+        shape = (shape[1], shape[0], *shape[2:])
+    block = np.frombuffer(blosc.decompress(packed[:-4]), spec.dtype).reshape(shape)
+    return block.swapaxes(0, 1) if spec.is_video else block
+
+
+def _intact(data: bytes | np.ndarray) -> bool:
+    """Whether the last four bytes are the crc32c of what stands before them."""
+    given = int.from_bytes(bytes(data[-4:]), "little")
+    return len(data) > 4 and google_crc32c.value(data[:-4]) == given

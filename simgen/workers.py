@@ -1,0 +1,77 @@
+"""Parts on Dask: a local cluster of one-thread processes, or a scheduler that already runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+SETTINGS = {
+    # Parts are retried by the store's own count; Dask must not give up on an innocent neighbour.
+    "distributed.scheduler.allowed-failures": 100,
+    # A busy machine misses heartbeats; 15 s closed healthy workers and hung the run.
+    "distributed.deploy.lost-worker-timeout": "120s",
+    "distributed.worker.daemon": True,
+    "distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": 1,
+    "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
+    "distributed.admin.tick.limit": "1h",
+}
+
+
+@contextmanager
+def client(count: int, scheduler: str | None = None) -> Iterator[Any]:
+    """A Dask client on `count` local processes, or on the scheduler at that address."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    with dask.config.set(SETTINGS):
+        if scheduler is not None:
+            with Client(scheduler, set_as_default=False) as connected:
+                yield connected
+            return
+        with (
+            LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+            ) as cluster,
+            Client(cluster, set_as_default=False) as connected,
+        ):
+            yield connected
+
+
+def run(
+    client: Any, function: Callable, parts: Sequence, *, recipe: Any, out: Any, **options: Any
+) -> Iterator:
+    """Results of function(recipe, part, out, **options) as they finish.
+
+    Two parts a worker are in flight: enough to keep it busy, and few to finish when interrupted.
+
+    Raises:
+        KeyboardInterrupt: After the parts in hand are done.
+    """
+    from distributed import as_completed
+
+    waiting = iter(parts)
+    flying = as_completed(loop=client.loop)
+    ahead = 2 * max(1, sum(client.nthreads().values()))
+
+    def submit() -> None:
+        if (part := next(waiting, None)) is not None:
+            flying.add(client.submit(function, recipe, part, out, pure=False, **options))
+
+    for _ in range(ahead):
+        submit()
+    try:
+        for future in flying:
+            yield future.result()
+            future.release()
+            submit()
+    except KeyboardInterrupt:
+        for future in flying:
+            future.result()
+        raise
