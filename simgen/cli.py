@@ -1,0 +1,342 @@
+"""The simgen command line: each command is thin over one plain function.
+
+Everything heavy is imported inside the commands, so that --help is instant.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+DONE, FAILED, USAGE, QUARANTINED, INTEGRITY, INTERRUPTED = 0, 1, 2, 3, 4, 130
+EXITS = """Exit codes: 0 done, 1 failure, 2 usage or recipe, 3 finished with quarantined
+episodes, 4 integrity, 130 interrupted."""
+
+app = typer.Typer(
+    name="simgen", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+
+RecipePath = Annotated[Path, typer.Argument(help="The recipe, a TOML file.", metavar="RECIPE")]
+OutPath = Annotated[Path, typer.Argument(help="The dataset's folder.", metavar="OUT")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Recipe keys to change: engine=bullet, video.height=64, scene.0.weight=2.",
+        metavar="[KEY=VALUE]...",
+        show_default=False,
+    ),
+]
+Episodes = Annotated[int | None, typer.Option(min=1, help="Episodes instead of the recipe's.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+@app.callback(epilog=EXITS)
+def simgen(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Physics-grounded video datasets: recipe, simulation, frames and truth, captions, store."""
+
+
+@app.command()
+def recipes(
+    folder: Annotated[Path, typer.Argument(help="Where to look.")] = Path("datasets"),
+    as_json: AsJson = False,
+) -> None:
+    """List the recipes under a folder and the scene families they can use.
+
+    Example: simgen recipes datasets
+    """
+    from simgen.families import FAMILIES, family
+    from simgen.recipe import load
+
+    found = []
+    for path in sorted(folder.rglob("recipe.toml")):
+        recipe = load(path)
+        families = sorted({f"{scene.family}/{scene.engine}" for scene in recipe.scene})
+        found.append(
+            {"path": str(path), "name": recipe.name, "episodes": recipe.episodes,
+             "scenes": families, "buckets": list(recipe.buckets)}
+        )  # fmt: skip
+    known = {name: family(name).summary for name in sorted(FAMILIES)}
+    lines = [
+        f"{r['path']}  {r['episodes']} episodes of {', '.join(r['scenes'])} "
+        f"as {', '.join(r['buckets'])}"
+        for r in found
+    ] or [f"no recipe.toml under {folder}"]
+    lines += ["", "families:", *(f"  {name}: {said}" for name, said in known.items())]
+    say({"recipes": found, "families": known}, "\n".join(lines), as_json)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a recipe, the families' parameters included.
+
+    Example: simgen schema > recipe.schema.json
+    """
+    from simgen.recipe import Recipe
+
+    print(json.dumps(Recipe.schema(), indent=2))
+
+
+@app.command()
+def validate(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a recipe without building anything; every problem is named with its key.
+
+    Example: simgen validate datasets/high_bar/recipe.toml video.height=256
+    """
+    from simgen.recipe import load
+
+    loaded = load(recipe, overrides or ())
+    facts = {"path": str(recipe), "name": loaded.name, "hash": loaded.hash, "valid": True}
+    say(facts, f"{recipe} is valid: {loaded.name}, {loaded.hash[:8]}", as_json)
+
+
+@app.command()
+def plan(
+    recipe: RecipePath,
+    out: OutPath,
+    overrides: Overrides = None,
+    episodes: Episodes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a build would do: parts, how many are done, bytes on disk.
+
+    Example: simgen plan datasets/bouncing_balls/recipe.toml balls.zarr --episodes 32
+    """
+    from simgen.planning import plan as make_plan
+
+    planned = make_plan(changed(recipe, overrides, episodes), out)
+    facts = {
+        "out": str(planned.out), "parts": len(planned.parts), "todo": len(planned.todo),
+        "complete": planned.complete, "bytes": planned.bytes,
+        "bytes_needed": planned.bytes_needed, "free_bytes": planned.free_bytes,
+        "cpu_seconds": sum(part.seconds for part in planned.todo),
+    }  # fmt: skip
+    text = (
+        f"{facts['out']}: {facts['todo']} of {facts['parts']} parts to make, about "
+        f"{facts['bytes_needed'] / 1e6:.0f} MB and {facts['cpu_seconds']:.0f} CPU seconds; "
+        f"{facts['free_bytes'] / 1e9:.1f} GB free"
+    )
+    say(facts, text, as_json)
+
+
+@app.command()
+def preview(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The picture; .webp or .gif: one episode moving."),
+    ] = None,
+    episodes: Annotated[int, typer.Option(min=1, max=64, help="How many.")] = 4,
+    first: Annotated[int, typer.Option(min=0, help="Index of the first.")] = 0,
+    columns: Annotated[int, typer.Option(min=1, max=64, help="Frames of each.")] = 6,
+    all_channels: Annotated[bool, typer.Option(help="A row for each channel.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate a few episodes and draw them on one sheet, captions underneath. Stores nothing.
+
+    Example: simgen preview datasets/high_bar/recipe.toml -o sheet.png --episodes 6
+    """
+    from simgen.preview import animation, contact_sheet
+
+    loaded = changed(recipe, overrides, None)
+    output = output or Path(f"preview-{loaded.name}.png")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with working("drawing"):
+        if output.suffix.lower() in (".webp", ".gif"):
+            animation(loaded, first, output)
+        else:
+            indices = range(first, first + episodes)
+            sheet = contact_sheet(loaded, indices, columns=columns, all_channels=all_channels)
+            sheet.save(output)
+    say({"picture": str(output.absolute())}, str(output.absolute()), as_json)
+
+
+@app.command()
+def build(
+    recipe: RecipePath,
+    out: OutPath,
+    overrides: Overrides = None,
+    episodes: Episodes = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 works in this one.")] = 2,
+    scheduler: Annotated[str | None, typer.Option(help="A running Dask scheduler.")] = None,
+    retry_quarantined: Annotated[
+        bool, typer.Option(help="Try episodes again that crashed their worker.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build a dataset, or go on with one; the same command again does what is left.
+
+    Example: simgen build datasets/bouncing_balls/recipe.toml balls.zarr --episodes 32 engine=bullet
+    """
+    from simgen.build import build as run_build
+
+    loaded = changed(recipe, overrides, episodes)
+    with progress_bar() as step:
+        report = run_build(
+            loaded, out, workers=workers, scheduler=scheduler,
+            retry_quarantined=retry_quarantined, progress=step,
+        )  # fmt: skip
+    text = (
+        f"{report.out}: {report.episodes} episodes, {report.quarantined} quarantined, "
+        f"{report.bytes / 1e6:.1f} MB; {report.parts_run} of {report.parts} parts made in "
+        f"{report.seconds:.1f} s"
+    )
+    say(asdict(report), text, as_json)
+    if report.quarantined:
+        raise typer.Exit(QUARANTINED)
+
+
+@app.command()
+def inspect(
+    path: OutPath,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is in a dataset, finished or not.
+
+    Example: simgen inspect balls.zarr --json
+    """
+    from simgen.store.inspect import inspect as look
+    from simgen.store.inspect import summary
+
+    facts = look(path)
+    say(facts, summary(facts), as_json)
+
+
+@app.command()
+def verify(
+    path: OutPath,
+    sample: Annotated[
+        str, typer.Option(help="Share to simulate again and compare: 1% or 0.01.")
+    ] = "0",
+    as_json: AsJson = False,
+) -> None:
+    """Check every byte of a dataset against the hashes taken when it was written.
+
+    Example: simgen verify balls.zarr --sample 1%
+    """
+    from simgen.episode import make_episode
+    from simgen.store.verify import verify as check
+
+    report = check(path, sample=share(sample), make=make_episode)
+    again = f", {len(report.resimulated)} simulated again" if report.resimulated else ""
+    text = (
+        f"{report.path} is complete: {report.episodes} episodes, {report.objects} objects, "
+        f"{report.bytes / 1e6:.1f} MB, every hash as written{again}"
+    )
+    problems = "\n".join(str(problem) for problem in report.problems)
+    say(asdict(report) | {"intact": report.intact}, text if report.intact else problems, as_json)
+    if not report.intact:
+        raise typer.Exit(INTEGRITY)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say which engines and renderers work here and what to install for the rest."""
+    from simgen.doctor import diagnose, summary
+
+    facts = diagnose()
+    say(facts, summary(facts), as_json)
+
+
+def changed(path: Path, overrides: list[str] | None, episodes: int | None) -> Any:
+    """The recipe under the command line's changes."""
+    from simgen.recipe import load
+
+    return load(path, [*(overrides or ()), *([f"episodes={episodes}"] if episodes else ())])
+
+
+def share(text: str) -> float:
+    """
+    >>> share("1%"), share("0.5")
+    (0.01, 0.5)
+    """
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise typer.BadParameter(f"{text!r} is no share; give 1% or a number from 0 to 1")
+    return value
+
+
+def say(facts: dict, text: str, as_json: bool) -> None:
+    """The result, the only thing on stdout."""
+    print(json.dumps(facts, indent=2, default=str) if as_json else text)
+
+
+def working(what: str) -> Any:
+    """A spinner on a terminal's stderr; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(what)
+
+
+class progress_bar:  # noqa: N801 - used as a function
+    """Parts done on a terminal's stderr; nothing elsewhere. Enters as build's `progress`."""
+
+    def __enter__(self) -> Any:
+        if not sys.stderr.isatty():
+            return None
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self.bar = Progress(console=Console(stderr=True), transient=True)
+        self.bar.start()
+        self.task = self.bar.add_task("starting (the first time compiles)", total=None)
+        return self.step
+
+    def step(self, report: Any, done: int, parts: int) -> None:
+        self.bar.update(self.task, completed=done, total=parts, description="building")
+
+    def __exit__(self, *error: object) -> None:
+        if hasattr(self, "bar"):
+            self.bar.stop()
+
+
+def exit_code(error: BaseException) -> int:
+    """What an exception means for the shell."""
+    from simgen.planning import BuildError
+    from simgen.recipe_problems import RecipeError
+    from simgen.store.reader import UnreadableError
+    from simgen.store.shard import IntegrityError
+
+    if isinstance(error, RecipeError | BuildError):
+        return USAGE
+    return INTEGRITY if isinstance(error, IntegrityError | UnreadableError) else FAILED
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with the documented code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
+    try:
+        code = app(given, standalone_mode=False) or DONE
+    except click.ClickException as error:
+        error.show()
+        code = USAGE
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        code = INTERRUPTED
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        print(f"simgen: {error or type(error).__name__}", file=sys.stderr)
+        code = exit_code(error)
+    sys.exit(code)
