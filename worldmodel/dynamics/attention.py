@@ -80,7 +80,8 @@ class Block(nn.Module):
         mixed = rearrange(torch.cat((space, time), 2), "b t h n c -> b t n (h c)")
         x = x + self.out(mixed)
         x = x + self.down(F.relu(self.up(normalise(x))).square())
-        return x, (keys[:, 1 - self.window :], values[:, 1 - self.window :])
+        forget = max(0, keys.shape[1] + 1 - self.window)
+        return x, (keys[:, forget:], values[:, forget:])
 
     def _attend_time(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Each token attends to its own place in the last `window` frames, itself included."""

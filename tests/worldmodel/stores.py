@@ -1,0 +1,43 @@
+"""A store in memory, with the reader's interface: a square that moves one pixel a frame."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+
+
+class FakeStore:
+    """Episodes of a bright square on grey; flow and segmentation are exact."""
+
+    def __init__(self, *, train=6, test=2, frames=12, size=16, rows=()):
+        names = ["train"] * train + ["test"] * test
+        self.rows = [
+            {
+                "episode_id": f"e{i}", "seed": 100 + i, "split": split,
+                "bucket": f"t{frames}_{size}x{size}", "recipe_hash": "abc",
+                "hashes": json.dumps({"rgb": f"r{i}", "flow": f"f{i}", "segmentation": f"s{i}"}),
+            }
+            for i, split in enumerate(names)
+        ] + list(rows)  # fmt: skip
+        self.frames, self.size, self.reads = frames, size, 0
+
+    @property
+    def catalog(self) -> pa.Table:
+        return pa.Table.from_pylist(self.rows)
+
+    def read(self, episode_id, channel, start=0, stop=None):
+        self.reads += 1
+        rng = np.random.default_rng(int(episode_id[1:]))
+        place, step = rng.integers(0, self.size, 2), rng.integers(-1, 2, 2)
+        colour = rng.integers(150, 256, 3)
+        shape = (self.frames, self.size, self.size)
+        rgb, flow = np.full((*shape, 3), 60, np.uint8), np.zeros((*shape, 2), np.float16)
+        segmentation = np.zeros((*shape, 1), np.uint8)
+        for t in range(self.frames):
+            y, x = (np.arange(4) + place[i] + t * step[i] for i in (1, 0))
+            inside = np.ix_(y % self.size, x % self.size)
+            rgb[t][inside], flow[t][inside], segmentation[t][inside] = colour, step, 1
+        channels = {"rgb": rgb, "flow": flow, "segmentation": segmentation}
+        return channels[channel][start:stop]
