@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float64, Int64, UInt8
 # little about where it is. Stated in docs/verdict.md, the same for every row of a table.
 SCORED_VISIBILITY = 0.5
 SCORED_AREA_PX = 4
+CONDITIONS = ("action", "camera_pose", "camera_intrinsics")
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,7 @@ def objects_of(bodies: list[dict]) -> dict[ClipObject, list[int]]:
     }
 
 
-def read_clip(
-    dataset, episode: dict, *, start: int = 0, context: int, horizon: int, frame_rate_hz: float
-) -> Clip:
+def read_clip(dataset, episode: dict, *, start: int = 0, context: int, horizon: int) -> Clip:
     """One window of an episode.
 
     Args:
@@ -118,22 +117,23 @@ def read_clip(
         start: First frame.
         context: Frames given to a predictor.
         horizon: Frames that follow.
-        frame_rate_hz: Of the episode.
     Raises:
         ValueError: If the window does not fit the episode; the message shows both.
     """
     stop = start + context + horizon
     ident = episode["episode_id"]
+    stored = json.loads(episode["hashes"])
 
     def read(channel: str) -> np.ndarray:
         return dataset.read(ident, channel, start, stop)
 
-    rgb = read("rgb")
-    if len(rgb) != context + horizon:
+    try:
+        rgb = read("rgb")
+    except IndexError as error:
         raise ValueError(
-            f"episode {ident} has {start + len(rgb)} frames; a window from {start} of {context} "
-            f"context and {horizon} predicted frames needs {stop}: ask for a shorter horizon"
-        )
+            f"a window from frame {start} of {context} given and {horizon} predicted frames does "
+            f"not fit the episode ({error}); ask for a shorter horizon"
+        ) from None
     bodies = json.loads(episode["bodies"])
     groups = objects_of(bodies)
     mass = np.array([max(body["mass_kg"] or 0.0, 1e-9) for body in bodies])
@@ -144,13 +144,14 @@ def read_clip(
         list(groups.values()), mass, read("track"), read("track_depth"), read("visibility"),
         read("area"),
     )  # fmt: skip
+    label = relabel[read("segmentation")[..., 0]]
     return Clip(
         episode_id=ident, family=episode["family"], start=start, context=context,
-        frame_rate_hz=frame_rate_hz, rgb=rgb, label=relabel[read("segmentation")[..., 0]],
+        frame_rate_hz=episode["frame_rate_hz"], rgb=rgb, label=label,
         objects=tuple(groups), centre=centre, depth_m=depth, visibility=visibility,
         focal_px=read("camera_intrinsics")[:, 0].astype(np.float64),
         caption=episode["caption_dense"],
-        conditions={name: read(name) for name in ("action", "camera_pose", "camera_intrinsics")},
+        conditions={name: read(name) for name in CONDITIONS if name in stored},
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def penalty_px_s(clip: Clip) -> float:
 
 METRIC = Metric(
     name="velocity_error_m_s",
-    label="velocity error (PhyWorld)",
+    label="velocity error",
     unit="m/s",
     better="lower",
     ideal=0.0,
