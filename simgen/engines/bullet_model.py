@@ -2,9 +2,8 @@
 
 What makes Bullet's restitution true (measured over drops, e 0.5 to 1, 240 to 2400 Hz): free
 bodies as rigid bodies in maximal coordinates, and split impulses for every penetration. Then a
-bounce returns the asked share of the speed within 0.003; PyBullet's default multibodies turn the position
-correction into speed and bounce at 1.2 where 1 was asked. Free bodies therefore are rigid bodies;
-only jointed ones are multibodies.
+bounce returns the asked share of the speed within 0.004. PyBullet's default multibodies turn the
+position correction into speed and bounce at 1.2 where 1 was asked; only jointed bodies are those.
 """
 
 from __future__ import annotations
