@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import json
 import sys
-import traceback
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
-DONE, FAILED, USAGE, QUARANTINED, INTEGRITY, INTERRUPTED = 0, 1, 2, 3, 4, 130
+from simgen.terminal import (
+    FAILED,
+    INTEGRITY,
+    QUARANTINED,
+    USAGE,
+    ProgressBar,
+    run,
+    say,
+    working,
+)
+
 EXITS = """Exit codes: 0 done, 1 failure, 2 usage or recipe, 3 finished with quarantined
 episodes, 4 integrity, 130 interrupted."""
 
@@ -143,7 +150,9 @@ def preview(
     episodes: Annotated[int, typer.Option(min=1, max=64, help="How many.")] = 4,
     first: Annotated[int, typer.Option(min=0, help="Index of the first.")] = 0,
     columns: Annotated[int, typer.Option(min=1, max=64, help="Frames of each.")] = 6,
-    all_channels: Annotated[bool, typer.Option(help="A row for each channel.")] = False,
+    all_channels: Annotated[
+        bool, typer.Option("--all-channels", help="A row for each channel.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Simulate a few episodes and draw them on one sheet, captions underneath. Stores nothing.
@@ -174,7 +183,7 @@ def build(
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 works in this one.")] = 2,
     scheduler: Annotated[str | None, typer.Option(help="A running Dask scheduler.")] = None,
     retry_quarantined: Annotated[
-        bool, typer.Option(help="Try episodes again that crashed their worker.")
+        bool, typer.Option("--retry-quarantined", help="Try crashed episodes again.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -185,7 +194,7 @@ def build(
     from simgen.build import build as run_build
 
     loaded = changed(recipe, overrides, episodes)
-    with progress_bar() as step:
+    with ProgressBar() as step:
         report = run_build(
             loaded, out, workers=workers, scheduler=scheduler,
             retry_quarantined=retry_quarantined, progress=step,
@@ -273,43 +282,7 @@ def share(text: str) -> float:
     return value
 
 
-def say(facts: dict, text: str, as_json: bool) -> None:
-    """The result, the only thing on stdout."""
-    print(json.dumps(facts, indent=2, default=str) if as_json else text)
-
-
-def working(what: str) -> Any:
-    """A spinner on a terminal's stderr; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        return nullcontext()
-    from rich.console import Console
-
-    return Console(stderr=True).status(what)
-
-
-class progress_bar:  # noqa: N801 - used as a function
-    """Parts done on a terminal's stderr; nothing elsewhere. Enters as build's `progress`."""
-
-    def __enter__(self) -> Any:
-        if not sys.stderr.isatty():
-            return None
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self.bar = Progress(console=Console(stderr=True), transient=True)
-        self.bar.start()
-        self.task = self.bar.add_task("starting (the first time compiles)", total=None)
-        return self.step
-
-    def step(self, report: Any, done: int, parts: int) -> None:
-        self.bar.update(self.task, completed=done, total=parts, description="building")
-
-    def __exit__(self, *error: object) -> None:
-        if hasattr(self, "bar"):
-            self.bar.stop()
-
-
-def exit_code(error: BaseException) -> int:
+def exit_code(error: Exception) -> int:
     """What an exception means for the shell."""
     from simgen.planning import BuildError
     from simgen.recipe_problems import RecipeError
@@ -321,22 +294,6 @@ def exit_code(error: BaseException) -> int:
     return INTEGRITY if isinstance(error, IntegrityError | UnreadableError) else FAILED
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Run the command line and exit with the documented code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
-    given = [argument for argument in given if argument != "--debug"]
-    try:
-        code = app(given, standalone_mode=False) or DONE
-    except click.ClickException as error:
-        error.show()
-        code = USAGE
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
-        code = INTERRUPTED
-    except Exception as error:
-        if debug:
-            traceback.print_exc()
-        print(f"simgen: {error or type(error).__name__}", file=sys.stderr)
-        code = exit_code(error)
-    sys.exit(code)
+    sys.exit(run(app, "simgen", sys.argv[1:], exit_code))

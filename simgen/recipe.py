@@ -111,14 +111,19 @@ class Recipe(Strict):
         """
         if index < 0:
             raise ValueError(f"episode index {index} is negative; indices start at 0")
-        offsets = np.random.SeedSequence(self.seed).generate_state(2, np.uint64)
-        at = [
-            ((int(offset) + index * step) % 2**64) / 2**64
-            for offset, step in zip(offsets, R2, strict=True)
-        ]
+        at = self.point(index)
         scene_index = share_of(at[0], [scene.weight for scene in self.scene])
         split = list(self.splits)[share_of(at[1], list(self.splits.values()))]
         return Assignment(scene_index, split, self.video_of(scene_index).bucket)
+
+    def point(self, index: int) -> tuple[float, float]:
+        """The index's point of the R2 sequence in the unit square, shifted by the seed."""
+        offsets = np.random.SeedSequence(self.seed).generate_state(2, np.uint64)
+        x, y = (
+            ((int(offset) + index * step) % 2**64) / 2**64
+            for offset, step in zip(offsets, R2, strict=True)
+        )
+        return x, y
 
     def rng(self, index: int, stream: str = "scene") -> np.random.Generator:
         """The episode's own generator, from (seed, index) alone; one per STREAMS name."""
