@@ -71,7 +71,9 @@ def render(
 class Stage:
     """One scene in an OpenGL context, drawn frame by frame."""
 
-    def __init__(self, scene: Scene, height: int, width: int, quality: Quality) -> None:
+    def __init__(self, gl, scene: Scene, height: int, width: int, quality: Quality) -> None:
+        self.gl = gl
+        gl.make_current()
         self.model = mujoco.MjModel.from_xml_string(drawing_xml(scene, height, width, quality))
         self.data = mujoco.MjData(self.model)
         self.scene = mujoco.MjvScene(self.model, maxgeom=self.model.ngeom + 16)
@@ -113,9 +115,16 @@ class Stage:
         """Colours of frame t: uint8 (height, width, 3)."""
         self.pose(motion, cameras, t)
         self.draw(labels=False)
-        picture = np.empty((self.view.height, self.view.width, 3), np.uint8)
-        mujoco.mjr_readPixels(picture, None, self.view, self.context)
-        return picture[::-1]
+        return self.read_raw(colour=True)[::-1]
+
+    def read_raw(self, *, colour: bool) -> np.ndarray:
+        """What was drawn last as GL has it, bottom row first: colours, or reversed z."""
+        size = (self.view.height, self.view.width)
+        pixels = np.empty((*size, 3), np.uint8) if colour else np.empty(size, np.float32)
+        mujoco.mjr_readPixels(
+            pixels if colour else None, None if colour else pixels, self.view, self.context
+        )
+        return pixels
 
     def geometry(
         self, motion: Motion, cameras: CameraTrack, t: int
@@ -127,16 +136,13 @@ class Stage:
 
     def read_depth(self) -> np.ndarray:
         """Planar depth of what was drawn last, metres, inf for sky; from reversed z."""
-        z = np.empty((self.view.height, self.view.width), np.float32)
-        mujoco.mjr_readPixels(None, z, self.view, self.context)
-        depth = NEAR_M * FAR_M / (NEAR_M + z[::-1].astype(np.float64) * (FAR_M - NEAR_M))
-        return np.where(z[::-1] > 0, depth, np.inf)[..., None].astype(np.float32)
+        z = self.read_raw(colour=False)[::-1].astype(np.float64)
+        depth = NEAR_M * FAR_M / (NEAR_M + z * (FAR_M - NEAR_M))
+        return np.where(z > 0, depth, np.inf)[..., None].astype(np.float32)
 
     def read_labels(self) -> np.ndarray:
         """Body row + 1 of what was drawn last; 0 for sky."""
-        colour = np.empty((self.view.height, self.view.width, 3), np.uint8)
-        mujoco.mjr_readPixels(colour, None, self.view, self.context)
-        code = colour[::-1].astype(np.int64) @ [1, 256, 65536]
+        code = self.read_raw(colour=True)[::-1].astype(np.int64) @ [1, 256, 65536]
         drawn = self.scene.geoms[: self.scene.ngeom]
         label = np.zeros(self.scene.ngeom + 1, np.uint8)
         for geom in drawn:
@@ -160,8 +166,7 @@ def stage(scene: Scene, height: int, width: int, quality: Quality | None = None)
         )
     gl = import_module(f"mujoco.{platform}").GLContext(width, height)
     try:
-        gl.make_current()
-        drawing = Stage(scene, height, width, quality or Quality())
+        drawing = Stage(gl, scene, height, width, quality or Quality())
         yield drawing
         drawing.context.free()
     finally:
@@ -207,7 +212,7 @@ def _add_geom(asset: Xml.Element, node: Xml.Element, geom: Geom, name: str) -> N
             asset, "texture", name=name, type="2d", builtin="checker", width="256", height="256",
             rgb1=_srgb(material.rgb), rgb2=_srgb(material.rgb2),
         )  # fmt: skip
-        repeat = 0.5 / material.scale_m  # the texture holds two squares a side
+        repeat = 1 / material.scale_m  # a texture of two squares a side spans two units
         Xml.SubElement(asset, "material", name=name, texture=name, texuniform="true",
                        texrepeat=f"{repeat} {repeat}")  # fmt: skip
         look = {"material": name}
