@@ -22,6 +22,7 @@ from terminal import counting, say
 from simgen import build
 from simgen.planning import Part, Plan, groups, plan
 from simgen.recipe import Recipe, load
+from simgen.terminal import DONE, QUARANTINED
 
 GROUP_S = 60.0  # of work a task: a task costs 0.2 s, and a killed worker loses what it had in hand
 GROUPS_PER_SLOT = 4  # at least so many when there are parts enough, so that no worker idles long
@@ -91,7 +92,7 @@ def main() -> int:
     def work() -> int:
         cluster = command.cluster_of(given)
         counts = build_dataset(given.recipe, given.out, given.overrides, cluster)
-        return command.QUARANTINED if counts["quarantined"] else command.DONE
+        return QUARANTINED if counts["quarantined"] else DONE
 
     return command.run(
         work,

@@ -14,11 +14,12 @@ from pydantic import ValidationError
 from terminal import say, share_console
 from typer import BadParameter
 
+from simgen.cli import exit_code
 from simgen.store import reader
+from simgen.terminal import INTERRUPTED, USAGE
 from worldmodel.cli import EXIT_CODES
 from worldmodel.cli import seconds as duration_s
 
-DONE, FAILURE, USAGE, QUARANTINED, INTERRUPTED = 0, 1, 2, 3, 130
 EPILOG = """\
 exit codes: 0 done, 1 failure, 2 usage or recipe, 3 finished with quarantined episodes, 4 integrity,
 130 interrupted. After any of them the same command goes on where it stopped.
@@ -115,5 +116,5 @@ def explain(error: Exception) -> int:
         say(f"error: {error}")
     else:
         say("".join(traceback.format_exception(error)))
-    by_name = {"ValidationError": USAGE, "RecipeError": USAGE, "BuildError": USAGE, **EXIT_CODES}
-    return by_name.get(type(error).__name__, FAILURE)
+    by_name = {"ValidationError": USAGE, **EXIT_CODES}
+    return by_name.get(type(error).__name__) or exit_code(error)

@@ -23,6 +23,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from terminal import counting, say, show_result
 
 from simgen.store.layout import COMPLETE
+from simgen.terminal import DONE
 
 INPUTS, VERDICT, REPORT = "inputs.json", "verdict.json", "report.html"
 
@@ -118,7 +119,7 @@ def main() -> int:
     def work() -> int:
         evaluate_model(given.store, given.checkpoint, given.out, given.split, given.clips)
         print_verdict(given.out)
-        return command.DONE
+        return DONE
 
     return command.run(
         work,

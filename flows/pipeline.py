@@ -27,6 +27,7 @@ from train_model import train_model
 
 from simgen.planning import plan
 from simgen.recipe import load
+from simgen.terminal import DONE, QUARANTINED
 
 
 @flow(name="pipeline", flow_run_name="pipeline {out}")
@@ -95,7 +96,7 @@ def main() -> int:
             cluster=command.cluster_of(given),
         )
         print_verdict(given.out / "verdict")
-        return command.QUARANTINED if counts["quarantined"] else command.DONE
+        return QUARANTINED if counts["quarantined"] else DONE
 
     return command.run(
         work,

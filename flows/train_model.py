@@ -20,6 +20,8 @@ import command
 from prefect import flow
 from terminal import counting, say
 
+from simgen.terminal import DONE
+
 
 @flow(name="train-model", flow_run_name="train {out}")
 def train_model(
@@ -73,7 +75,7 @@ def main() -> int:
 
     def work() -> int:
         train_model(given.store, given.out, given.budget, given.seed, given.preset, given.settings)
-        return command.DONE
+        return DONE
 
     return command.run(
         work,
