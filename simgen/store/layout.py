@@ -40,7 +40,7 @@ class ArraySpec:
     @property
     def is_video(self) -> bool:
         """Stored with time beside the rows: the previous frame's row is then in LZ4's window."""
-        return self.dims == ("time", "height", "width", "channel")
+        return self.dims[:3] == ("time", "height", "width")
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -107,28 +107,22 @@ def array_specs(recipe: Recipe, bucket: str) -> dict[str, ArraySpec]:
 
 
 def _video_specs(video: Video, channels: set[str]) -> list[ArraySpec]:
-    known = {
-        "rgb": ("u1", 3, "1", "sRGB colour, 0..255"),
-        "depth": ("f2", 1, "m", "distance along the optical axis; inf for sky"),
-        "segmentation": ("u1", 1, "1", "body row + 1; 0 for sky"),
-        "normals": (
-            "i1",
-            3,
-            "1/127",
-            "unit normal in the camera (x right, y up, z back); 0 for sky",
-        ),
-        "flow": ("f2", 2, "px", "motion to the next frame, x right, y down"),
-    }
-    frame = (video.height, video.width)
-    return [
-        ArraySpec(
-            name, np.dtype(dtype), ("time", "height", "width", "channel"),
-            (video.frames, *frame, depth), (min(CHUNK_FRAMES, video.frames), *frame, depth),
-            units, text,
-        )
-        for name, (dtype, depth, units, text) in known.items()
-        if name in channels
-    ]  # fmt: skip
+    # xarray wants one size for a name within a group, so the last axes are called differently
+    last = {"channel": 3, "xyz": 3, "xy": 2, "value": 1}
+    table = (
+        ("rgb", "u1", "channel", "1", "sRGB colour, 0..255"),
+        ("depth", "f2", "value", "m", "distance along the optical axis; inf for sky"),
+        ("segmentation", "u1", "value", "1", "body row + 1; 0 for sky"),
+        ("normals", "i1", "xyz", "1/127", "camera frame: x right, y up, z back; 0 for sky"),
+        ("flow", "f2", "xy", "px", "motion to the next frame, x right, y down"),
+    )
+    specs = []
+    for name, dtype, axis, units, text in table:
+        frame = (video.height, video.width, last[axis])
+        shape, chunk = (video.frames, *frame), (min(CHUNK_FRAMES, video.frames), *frame)
+        dims = ("time", "height", "width", axis)
+        specs.append(ArraySpec(name, np.dtype(dtype), dims, shape, chunk, units, text))
+    return [spec for spec in specs if spec.name in channels]
 
 
 def _state_specs(video: Video, most: Limits, state_every: int) -> list[ArraySpec]:

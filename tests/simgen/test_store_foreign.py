@@ -1,0 +1,78 @@
+"""The dataset opens without our code: zarr, xarray, dask, pyarrow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import dask.array
+import fake_episodes
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import xarray
+import zarr
+
+import simgen
+
+BUCKET = "t10_16x24"
+
+
+@pytest.fixture(scope="module")
+def row(finished: Path) -> dict:
+    """Catalog row of the bucket's first episode."""
+    rows = pq.read_table(finished / "catalog.parquet").to_pylist()
+    return next(row for row in rows if row["bucket"] == BUCKET)
+
+
+@pytest.fixture(scope="module")
+def rgb(row: dict) -> np.ndarray:
+    return fake_episodes.make(fake_episodes.recipe(), row["index"]).frames["rgb"]
+
+
+def test_zarr_lists_groups_and_arrays_with_units(finished: Path, row: dict, rgb: np.ndarray):
+    root = zarr.open_group(finished, mode="r")
+    assert root.attrs["format"] == "physreel"
+    assert root.attrs["recipe"]["name"] == "fake"
+    assert sorted(name for name, _ in root.groups()) == [BUCKET, "t10_24x16"]
+    arrays = dict(root[BUCKET].arrays())
+    assert set(json.loads(row["hashes"])) == set(arrays)
+    assert all(array.attrs["units"] for array in arrays.values())
+    np.testing.assert_array_equal(arrays["rgb"][row["row"]], rgb)
+    np.testing.assert_array_equal(zarr.open_array(finished / BUCKET / "rgb")[row["row"]], rgb)
+
+
+def test_xarray_names_the_dimensions(finished: Path, row: dict, rgb: np.ndarray):
+    dataset = xarray.open_zarr(finished, group=BUCKET)
+    assert dataset.rgb.dims == ("episode", "time", "height", "width", "channel")
+    assert dataset.position.dims == ("episode", "time", "body", "xyz")
+    assert dataset.position.attrs["units"] == "m"
+    assert dataset.area.dtype == np.int32
+    np.testing.assert_array_equal(dataset.rgb.isel(episode=row["row"]).values, rgb)
+
+
+def test_dask_reads_by_shards(finished: Path, row: dict, rgb: np.ndarray):
+    array = dask.array.from_zarr(str(finished / BUCKET / "rgb"))
+    assert array.shape[1:] == rgb.shape
+    np.testing.assert_array_equal(array[row["row"]].compute(scheduler="synchronous"), rgb)
+
+
+def test_parquet_tables(finished: Path):
+    catalog = pq.read_table(finished / "catalog.parquet")
+    assert catalog.num_rows == 9
+    assert catalog.column("index").to_pylist() == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+    events = pq.read_table(finished / "events.parquet")
+    assert set(events.column("episode_id").to_pylist()) == set(
+        catalog.column("episode_id").to_pylist()
+    )
+    (rejected,) = pq.read_table(finished / "quarantine.parquet").to_pylist()
+    assert rejected["index"] == fake_episodes.REJECTED
+    assert rejected["reasons"] == ["too dark", "too slow"]
+
+
+def test_our_reader_agrees_with_zarr_on_every_array(finished: Path):
+    ours, foreign = simgen.open(finished), zarr.open_group(finished, mode="r")
+    for row in ours.catalog.to_pylist():
+        for name in ours.channels(row["episode_id"]):
+            theirs = foreign[f"{row['bucket']}/{name}"][row["row"]]
+            assert ours.read(row["episode_id"], name).tobytes() == np.asarray(theirs).tobytes()
