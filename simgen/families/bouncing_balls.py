@@ -28,7 +28,7 @@ from simgen.families.objects import (
     two_tone,
 )
 from simgen.motion import Motion
-from simgen.scene import IDENTITY, Body, Geom, Material, Scene, Vector3
+from simgen.scene import IDENTITY, Body, Geom, Light, Material, Scene, Vector3
 
 WALL_M = 0.05  # half thickness
 BACKDROP_M = 8.0  # half width of the visible back wall, so that it fills the picture
@@ -37,6 +37,8 @@ FULLEST = 0.25  # share of the room that the largest bodies may take
 
 WALL = Material("grey", (0.52, 0.53, 0.56))
 SIDE = Material("grey", (0.36, 0.37, 0.40))
+# Through the open front, so that the side walls shade little of the room
+LIGHT = Light(direction=(-0.16, 0.60, -0.78))
 FLOOR = Material("beige", (0.47, 0.41, 0.33), rgb2=(0.40, 0.35, 0.28), pattern="checker")
 
 
@@ -131,6 +133,7 @@ class BouncingBalls:
             frame_rate_hz=frame_rate_hz,
             physics_rate_hz=frame_rate_hz * math.ceil(PHYSICS_RATE_HZ / frame_rate_hz),
             gravity=(0.0, 0.0, -gravity),
+            light=LIGHT,
             parameters={
                 "bodies": count,
                 "boxes": sum(f.kind == "box" for f in forms),
