@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -51,7 +52,7 @@ class Cluster(BaseModel):
             "processes": True,
             "dashboard_address": None,
             "memory_limit": 0,
-            "silence_logs": "critical",
+            "silence_logs": logging.CRITICAL,
             **self.cluster_kwargs,
         }
         return DaskTaskRunner(

@@ -22,7 +22,7 @@ STOP_TIMEOUT_S = 5
 ENVIRONMENT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",  # no outside call, and no writer that locks SQLite
     "DO_NOT_TRACK": "1",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",  # what goes wrong reaches the caller, and is said once
     "PREFECT_CLI_PROMPT": "false",
     "DASK_LOGGING__DISTRIBUTED": "error",
 }
