@@ -31,7 +31,7 @@ from simgen.phrases import (
     weight,
 )
 from simgen.scene import Scene
-from simgen.timeline import BOUNCE_S, Clause, timeline, touches
+from simgen.timeline import BOUNCE_S, Clause, noticed, timeline, touches
 from simgen.truth import Truth
 
 MOST_NAMED = 3  # things that a short caption names one by one
@@ -107,8 +107,10 @@ def short(
     who = roll_call(things)
     deeds = opening(words, rng) if words.opening else measured(scene, facts, things, events)
     deeds += releases(facts, events) + ending(facts, words, rng)
-    evidence = (*who.evidence, *(path for deed in deeds for path in deed.evidence))
-    what = Clause(f"{who.text} {listed([deed.text for deed in deeds])}", evidence)
+    said = [who, *deeds, *([] if words.opening else place(facts))]
+    text = f"{who.text} {listed([deed.text for deed in deeds])}"
+    text = " ".join([text, *(clause.text for clause in said[1 + len(deeds) :])])
+    what = Clause(text, tuple(path for clause in said for path in clause.evidence))
     camera = Clause(camera_words(facts["camera"], rng), ("camera.move", *ANGLES))
     return [Sentence([what, camera])]
 
@@ -150,7 +152,7 @@ def measured(
             tuple(f"objects.{name}.fall_m" for name in things),
         )
     ]
-    told = list(touches(scene, events, facts))
+    told = noticed(scene, list(touches(scene, events, facts)))
     moves = [body.motion != "static" for body in scene.bodies]
     hits = [e for e in told if moves[e.body_a] and moves[e.body_b]]
     bounces = [e for e in told if e not in hits and e.end_s - e.start_s < BOUNCE_S]
@@ -159,6 +161,16 @@ def measured(
             text = f"{verb}{'s' if one else ''} {times(len(found))}"
             deeds.append(Clause(text, tuple(event.event_id for event in found)))
     return deeds
+
+
+def place(facts: Facts) -> list[Clause]:
+    """Where it happens, by the walls and floor that can be seen."""
+    labels = {name: fact["label"] for name, fact in facts["setting"].items()}
+    walls = [name for name, label in labels.items() if label == "wall"]
+    floors = [name for name, label in labels.items() if label == "floor"]
+    if len(walls) >= 3:
+        return [Clause("in a walled room", tuple(f"setting.{name}.label" for name in walls))]
+    return [Clause("on a floor", (f"setting.{floors[0]}.label",))] if floors else []
 
 
 def releases(facts: Facts, events: tuple[Event, ...]) -> list[Clause]:
@@ -210,8 +222,7 @@ def inventory(facts: Facts, words: Words) -> list[Clause]:
         bounce = bounciness(fact["restitution"]) if fact["parts"] == 1 else ""
         if bounce:
             paths.append("restitution")
-        phrase = f"{bounce} {noun(fact, sized=True)}".strip()
-        text = f"{article(phrase)} of {weight(fact['mass_kg'])}"
+        text = f"{article(noun(fact, sized=True, more=bounce))} of {weight(fact['mass_kg'])}"
         clauses.append(Clause(text, tuple(f"objects.{name}.{path}" for path in paths)))
     return clauses
 

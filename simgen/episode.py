@@ -17,7 +17,7 @@ from simgen.engines import simulate
 from simgen.families import Outcome, family
 from simgen.motion import Motion, SimulationError
 from simgen.quality import objections
-from simgen.recipe import Recipe
+from simgen.recipe import Recipe, Video
 from simgen.renderers import render
 from simgen.scene import Scene
 from simgen.truth import Truth, measure
@@ -35,7 +35,7 @@ class Episode:
     family: str
     engine: str
     split: str
-    scene: Scene
+    scene: Scene | None
     motion: Motion | None
     cameras: CameraTrack | None
     outcome: Outcome | None
@@ -59,18 +59,14 @@ def make_episode(recipe: Recipe, index: int) -> Episode:
     at = recipe.assign(index)
     table, video = recipe.scene[at.scene_index], recipe.video_of(at.scene_index)
     kind = family(table.family)
-    clock = Clock()
-    scene = kind.sample(
-        recipe.parameters_of(at.scene_index, at.split),
-        recipe.rng(index),
-        frames=video.frames,
-        frame_rate_hz=video.frame_rate_hz,
-    )
+    parameters = recipe.parameters_of(at.scene_index, at.split)
     made: dict[str, Any] = {
         "index": index, "episode_id": recipe.episode_id(index), "family": table.family,
-        "engine": table.engine, "split": at.split, "scene": scene,
+        "engine": table.engine, "split": at.split,
     }  # fmt: skip
+    clock = Clock()
     try:
+        scene = stage(kind, parameters, video, recipe.rng(index))
         motion = simulate(scene, table.engine, state_every=recipe.state_every)
         outcome = kind.outcome(scene, motion)
         cameras = film(recipe, index, *kind.look_at(scene, motion))
@@ -90,6 +86,7 @@ def make_episode(recipe: Recipe, index: int) -> Episode:
     captions, clauses = describe(scene, motion, cameras, outcome, truth, rng)
     return Episode(
         **made,
+        scene=scene,
         motion=motion,
         cameras=cameras,
         outcome=outcome,
@@ -100,6 +97,18 @@ def make_episode(recipe: Recipe, index: int) -> Episode:
         reasons=reasons,
         costs_s=clock.lap("truth"),
     )
+
+
+def stage(kind: Any, parameters: Any, video: Video, rng: np.random.Generator) -> Scene:
+    """The episode's scene.
+
+    Raises:
+        SimulationError: The draw gives none, such as bodies that found no room.
+    """
+    try:
+        return kind.sample(parameters, rng, frames=video.frames, frame_rate_hz=video.frame_rate_hz)
+    except ValueError as error:
+        raise SimulationError(f"scene: {error}") from error
 
 
 def film(recipe: Recipe, index: int, look_at: Any, distance_m: float) -> CameraTrack:
@@ -122,7 +131,7 @@ def film(recipe: Recipe, index: int, look_at: Any, distance_m: float) -> CameraT
 def rejected(made: dict[str, Any], reason: str, costs_s: dict[str, float]) -> Episode:
     """The episode that ended before it had frames."""
     return Episode(
-        **made, motion=None, cameras=None, outcome=None, frames={}, truth=None,
+        **made, scene=None, motion=None, cameras=None, outcome=None, frames={}, truth=None,
         captions={}, clauses=(), reasons=(reason,), costs_s=costs_s,
     )  # fmt: skip
 

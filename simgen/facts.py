@@ -10,7 +10,6 @@ e0, e1, ...                     an event
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -50,7 +49,7 @@ def gather(
         "camera": camera(cameras, scene.frames),
         "outcome": {"label": outcome.label, "margins": dict(outcome.margins)},
         "gravity_m_s2": float(np.linalg.norm(scene.gravity)),
-        **{event.event_id: asdict(event) for event in events},
+        **{event.event_id: vars(event) for event in events},
     }
 
 

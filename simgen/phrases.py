@@ -67,18 +67,15 @@ def at(*seconds: float) -> str:
     return f"{listed(list(dict.fromkeys(f'{s:.1f}' for s in seconds)))} s"
 
 
-def adjectives(facts: Facts, *, sized: bool) -> str:
-    """Size and colour of a thing; something of many parts has no one colour."""
-    words = (facts["size_word"] if sized else "", "" if facts["parts"] > 1 else facts["colour"])
-    return "".join(f"{word} " for word in words if word)
+def noun(facts: Facts, *, sized: bool = False, more: str = "") -> str:
+    """Size, `more`, colour and label; a thing of many parts has no one colour.
 
-
-def noun(facts: Facts, *, sized: bool = False) -> str:
-    """
     >>> noun({"label": "ball", "colour": "red", "size_word": "small", "parts": 1}, sized=True)
     'small red ball'
     """
-    return adjectives(facts, sized=sized) + facts["label"]
+    colour = facts["colour"] if facts["parts"] == 1 else ""
+    words = (facts["size_word"] if sized else "", more, colour, facts["label"])
+    return " ".join(word for word in words if word)
 
 
 def weight(mass_kg: float) -> str:
@@ -108,7 +105,7 @@ def camera_words(camera: Facts, rng: np.random.Generator) -> str:
     if move.startswith("zoom"):
         return f"the camera zooms {move.removeprefix('zoom_')}"
     if move == "static":
-        return str(rng.choice(["the camera is static", "the camera does not move"]))
+        return str(rng.choice(["the camera is static", "the camera stands still"]))
     return f"the camera moves by {metres} m"
 
 

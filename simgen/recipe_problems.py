@@ -65,7 +65,7 @@ def explain(error: ValidationError, model: type[BaseModel], at: tuple = ()) -> l
     items = error.errors()
     inner = {item["loc"][:n] for item in items for n in range(len(item["loc"]))}
     # a list whose only item is wrong is also reported as too short; the item says it better
-    items = [item for item in items if item["loc"] not in inner]
+    items = [i for i in items if i["type"] != "too_short" or i["loc"] not in inner]
     return [((*at, *written(item["loc"])), sentence(item, model)) for item in items]
 
 
@@ -77,17 +77,20 @@ def written(loc: tuple) -> Iterator:
 def sentence(item: dict, model: type[BaseModel]) -> str:
     """One pydantic error in our words."""
     loc, given = item["loc"], item["input"]
+    last = loc[-1] if loc else ""
     if item["type"] == "extra_forbidden":
-        return unknown("key", loc[-1], model_of(model, loc[:-1]).model_fields)
+        return unknown("key", last, model_of(model, loc[:-1]).model_fields)
     if item["type"] == "missing":
-        return f"{loc[-1]!r} is missing"
+        return f"{last!r} is missing"
     said = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not loc:  # an objection to the whole table
+        return said
     close = ""
     if item["type"] == "literal_error":
         close = nearest(
             given, item["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         )
-    if loc[-1] in ("height", "width") and item["type"] == "less_than_equal":
+    if last in ("height", "width") and item["type"] == "less_than_equal":
         side = given * given * sum(BYTES_PER_PIXEL.values())
         close = f"; one frame of {given} x {given} takes {amount(side)} in all channels"
     return f"{shortened(given)} given; {said}{close}"

@@ -13,7 +13,9 @@ from simgen.facts import Facts
 from simgen.phrases import at, count, noun, plural
 from simgen.scene import Scene
 
-MOST = 8  # touches told one by one; a caption that lists 40 says nothing
+MOST = 6  # touches told one by one; a caption that lists 40 says nothing
+MOST_APEXES = 3  # more than that is bouncing, and the bounces tell it
+NOTICED_M_S = 0.3  # a touch that changes a thing's speed by less goes unnoticed
 MERGE_S = 0.25  # a thing of many parts (hands, knees) touches once in this time
 BOUNCE_S = 0.25  # a touch that ends within this is a bounce
 
@@ -31,9 +33,12 @@ def timeline(
 ) -> list[Clause]:
     """The clip's events in order, and one clause for the touches that were left out."""
     duration_s = scene.frames / scene.frame_rate_hz
-    told = sorted(touches(scene, events, facts), key=lambda e: -e.impulse_ns)
-    left_out, told = told[MOST:], told[:MOST]
-    told += [event for event in events if event.kind != "contact"]
+    every = list(touches(scene, events, facts))
+    told = sorted(noticed(scene, every), key=lambda e: -e.impulse_ns)[:MOST]
+    left_out = [event for event in every if event not in told]
+    apexes = [event for event in events if event.kind == "apex"]
+    told += [event for event in events if event.kind not in ("contact", "apex")]
+    told += apexes if len(apexes) <= MOST_APEXES else []
     clauses = []
     names = Names(scene, facts)
     ordered = sorted(told, key=lambda e: (e.start_s, e.event_id))
@@ -76,6 +81,16 @@ def touches(scene: Scene, events: tuple[Event, ...], facts: Facts) -> Iterator[E
             continue
         last[pair] = event.end_s
         yield event
+
+
+def noticed(scene: Scene, found: list[Event]) -> list[Event]:
+    """The touches with a blow that people would see: an impulse that changes a speed."""
+
+    def change_m_s(event: Event) -> float:
+        bodies = (scene.bodies[event.body_a], scene.bodies[event.body_b])
+        return event.impulse_ns / min(b.mass_kg for b in bodies if b.motion != "static")
+
+    return [event for event in found if change_m_s(event) >= NOTICED_M_S]
 
 
 @dataclass(frozen=True)
@@ -141,6 +156,8 @@ def out_of_frame(event: Event, duration_s: float, names: Names, rng: np.random.G
 def span(event: Event, duration_s: float) -> str:
     if event.end_s >= duration_s:
         return f"from {at(event.start_s)} to the end"
+    if event.end_s - event.start_s < 0.15:
+        return f"for a moment at {at(event.start_s)}"
     return f"from {at(event.start_s)} to {at(event.end_s)}"
 
 
