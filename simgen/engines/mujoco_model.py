@@ -2,7 +2,7 @@
 
 Every pair of geoms that may touch is an explicit contact pair, because MuJoCo's own mixing (the
 larger friction, averaged solref) is not the scene's rule (friction sqrt(a b), restitution a b).
-Pairs that never touch: two static bodies; parent and child; jointed bodies of one object, whose
+Pairs that never touch: two static bodies; parent and child; the linked bodies of one object, whose
 joint ranges keep them apart; the two bodies of a Connect, since a grip overlaps what it holds.
 """
 
@@ -14,7 +14,8 @@ from itertools import combinations
 import mujoco
 import numpy as np
 
-from simgen.scene import Body, Geom, Scene
+from simgen.masses import volume_m3
+from simgen.scene import Body, Scene
 
 # The spring of a bouncing contact, 1/s^2 per unit of effective mass (MuJoCo scales it by mass): a
 # 1 m drop sinks v / sqrt(k) = 1.4 cm and a touch lasts pi / sqrt(k) = 10 ms. With implicitfast at
@@ -33,23 +34,6 @@ GEOM_TYPES = {
     "plane": mujoco.mjtGeom.mjGEOM_PLANE,
 }
 PLANE_SIZE = (0.0, 0.0, 1.0)  # infinite in x and y
-
-
-def volume_m3(geom: Geom) -> float:
-    """Volume of a primitive; a plane has none."""
-    size = geom.size
-    match geom.kind:
-        case "sphere":
-            return 4 / 3 * math.pi * size[0] ** 3
-        case "capsule":
-            return math.pi * size[0] ** 2 * (2 * size[1] + 4 / 3 * size[0])
-        case "cylinder":
-            return math.pi * size[0] ** 2 * 2 * size[1]
-        case "ellipsoid":
-            return 4 / 3 * math.pi * size[0] * size[1] * size[2]
-        case "box":
-            return 8 * size[0] * size[1] * size[2]
-    return 0.0
 
 
 def restitution_of_damping(zeta: float) -> float:
@@ -85,7 +69,7 @@ def may_touch(scene: Scene, a: Body, b: Body) -> bool:
         return False
     if b.parent == a.name or a.parent == b.name:
         return False
-    if a.motion == b.motion == "jointed" and a.object_name == b.object_name:
+    if "jointed" in (a.motion, b.motion) and a.object_name == b.object_name:
         return False
     return not any({c.body_a, c.body_b} == {a.name, b.name} for c in scene.connects)
 
@@ -93,7 +77,7 @@ def may_touch(scene: Scene, a: Body, b: Body) -> bool:
 def _add_body(spec: mujoco.MjSpec, body: Body) -> None:
     parent = spec.body(body.parent) if body.parent else spec.worldbody
     node = parent.add_body(name=body.name, pos=body.position, quat=body.quaternion)
-    volumes = [volume_m3(g) for g in body.geoms]
+    volumes = [volume_m3(g.kind, g.size) for g in body.geoms]
     static = body.motion == "static"
     if not static and body.inertia_kgm2 is not None:
         shares = np.array(volumes) / sum(volumes)
