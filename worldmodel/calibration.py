@@ -77,17 +77,26 @@ def _density(count: np.ndarray) -> np.ndarray:
 
 
 def _fit_perspective(probe: Probe, clips: list[Clip]) -> float:
-    """Least squares of (centre - truth) on (centre - middle) * area, over whole objects."""
-    top, bottom = 0.0, 0.0
+    """Factor between (centre - truth) and (centre - middle) * area, over objects seen whole.
+
+    The weighted median, which is the least absolute error: boxes show now this face and now
+    that, and must not bend what is right for balls.
+    """
+    ratios, weights = [np.zeros(1)], [np.full(1, 1e-9)]
     for clip in clips:
         tracks = probe.track(clip.rgb, clip.objects, context=clip.context)
         use = clip.whole & (tracks.components == 1)
         height, width = clip.rgb.shape[1:3]
         reach = (tracks.centre - (width / 2, height / 2)) * tracks.area[..., None]
         reach = reach[use] / min(height, width) ** 2
-        top += float((reach * (tracks.centre - clip.centre)[use]).sum())
-        bottom += float((reach * reach).sum())
-    return top / bottom if bottom > 0 else 0.0
+        error = (tracks.centre - clip.centre)[use]
+        length = np.linalg.norm(reach, axis=-1)
+        ratios.append((reach * error).sum(axis=-1) / np.maximum(length**2, 1e-9))
+        weights.append(length)
+    ratio, weight = np.concatenate(ratios), np.concatenate(weights)
+    order = np.argsort(ratio)
+    halfway = np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)
+    return float(ratio[order][halfway])
 
 
 def _measure(probe: Probe, clip: Clip) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -113,6 +114,59 @@ def rollout(
     )
 
 
+@app.command()
+def evaluate(
+    store: Annotated[Path, typer.Argument(help="A finished dataset with train, val and --split.")],
+    out: Annotated[Path, typer.Argument(help="Folder for verdict.json, metrics and report.html.")],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A run's checkpoint.safetensors; none: the baselines alone.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split to judge on.")] = "test",
+    clips: Annotated[
+        int | None, typer.Option(min=1, help="The split's first so many episodes.")
+    ] = None,
+    context: Annotated[int, typer.Option(min=2, help="Frames given.")] = 6,
+    horizon: Annotated[int, typer.Option(min=1, help="Frames predicted.")] = 16,
+    probe: Annotated[
+        Path | None, typer.Option(help="A probe.safetensors to reuse; default: fit one.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Hold a model's rollouts, and the baselines', against the simulator.
+
+    \b
+    worldmodel evaluate demo.zarr runs/a/verdict --checkpoint runs/a/checkpoint.safetensors
+    worldmodel evaluate demo.zarr baselines --horizon 32          without a model
+    """
+    from worldmodel.evaluate import evaluate as judge
+    from worldmodel.verdict.summary import sentences
+    from worldmodel.verdict.table import as_rich
+
+    verdict = judge(
+        checkpoint, store, out, split=split, clips=clips, context=context, horizon=horizon,
+        probe=probe, command=shlex.join(["worldmodel", *sys.argv[1:]]),
+    )  # fmt: skip
+    if as_json:
+        print(json.dumps(verdict))
+        return
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(as_rich(verdict))
+    console.print("\n".join(sentences(verdict)), markup=False)
+    console.print(f"report: {out / 'report.html'}", markup=False)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="What `worldmodel evaluate` wrote.")],
+    as_json: Json = False,
+) -> None:
+    """Write report.html again from a verdict's files, without predicting anything."""
+    from worldmodel.verdict.report import write_report
+
+    path = write_report(folder)
+    print(json.dumps({"report": str(path)}) if as_json else path)
+
+
 def main() -> None:
     """Runs the command line; errors that users can mend are one line, not a traceback."""
     try:
@@ -135,6 +189,7 @@ EXIT_CODES = {
     "KeyError": USAGE,
     "EvaluationError": USAGE,
     "ProbeError": USAGE,
+    "ReportError": USAGE,
     "TrainingError": FAILURE,
     "CheckpointError": INTEGRITY,
     "IntegrityError": INTEGRITY,

@@ -24,6 +24,8 @@ from worldmodel.clip import ClipObject
 BINS = 32  # per colour channel
 FOUND_SHARE = 0.25  # of the expected area: a smaller component is a speck, not the object
 FOUND_AREA_PX = 3.0  # the least area of a component, whatever is expected
+MARGIN_PX = 3  # of background around a piece, to tell how its edge mixes
+LEAST_CONTRAST = 20.0  # of 441: below it an edge's mixture cannot be read
 NEIGHBOURS = np.ones((3, 3), bool)  # diagonal neighbours touch
 
 
@@ -87,13 +89,12 @@ class Probe:
             objects: What to look for.
             context: Leading frames whose median area is the one to expect of an object.
         """
-        probability = self.probabilities(rgb, objects)
-        winner = probability.argmax(axis=0)
+        winner = self.probabilities(rgb, objects).argmax(axis=0)
         shape = (len(rgb), len(objects))
         centre, area = np.full((*shape, 2), np.nan), np.zeros(shape)
         pieces = [[np.zeros(0)] * shape[1] for _ in range(shape[0])]
         for t, i in np.ndindex(shape):
-            pieces[t][i], centre[t, i] = _components(winner[t] == i + 1, probability[i + 1, t])
+            pieces[t][i], centre[t, i] = _components(winner[t] == i + 1, rgb[t])
             area[t, i] = pieces[t][i].max(initial=0.0)
         least = np.maximum(FOUND_SHARE * _expected_area(area[:context]), FOUND_AREA_PX)
         counts = np.array(
@@ -110,7 +111,8 @@ class Probe:
             "colours": self.colours, "perspective": self.perspective,
             "calibration": self.calibration,
         }  # fmt: skip
-        tensors = {"share": self.share, "likelihood": self.likelihood.astype(np.float32)}
+        tensors = {"share": self.share, "likelihood": self.likelihood}
+        tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
         save_file(tensors, path, metadata={"probe": json.dumps(words, sort_keys=True)})
 
 
@@ -148,21 +150,46 @@ def undo_perspective(centre, area, perspective, size):
     return centre - (centre - middle) * shrink
 
 
-def _components(mask, weight):
-    """Areas of the connected pieces of a mask, and the largest one's sub-pixel centre.
-
-    The centre weighs pixels by their probability and looks one pixel beyond the piece, where the
-    mixed colours of an edge tell how much of a pixel is covered.
-    """
+def _components(mask, frame):
+    """Areas of the connected pieces of a mask, and the largest one's sub-pixel centre."""
     labels, count = ndimage.label(mask, NEIGHBOURS)
     if count == 0:
         return np.zeros(0), (np.nan, np.nan)
     areas = np.bincount(labels.ravel())[1:].astype(np.float64)
-    largest = labels == areas.argmax() + 1
-    inside = ndimage.binary_dilation(largest, NEIGHBOURS)
-    y, x = np.nonzero(inside & ((labels == 0) | largest))
-    w = weight[y, x].astype(np.float64)
-    return areas, ((w * (x + 0.5)).sum() / w.sum(), (w * (y + 0.5)).sum() / w.sum())
+    number = int(areas.argmax()) + 1
+    rows, columns = ndimage.find_objects(labels, max_label=number)[number - 1]
+    top, left = max(rows.start - MARGIN_PX, 0), max(columns.start - MARGIN_PX, 0)
+    box = (slice(top, rows.stop + MARGIN_PX), slice(left, columns.stop + MARGIN_PX))
+    weight = _coverage(frame[box].astype(np.float64), labels[box] == number)
+    y, x = np.indices(weight.shape)
+    total = weight.sum()
+    return areas, (
+        left + (weight * (x + 0.5)).sum() / total,
+        top + (weight * (y + 0.5)).sum() / total,
+    )
+
+
+def _coverage(rgb, piece):
+    """Share of each pixel that a piece covers, 0..1, from how the colours mix along its edge.
+
+    An edge pixel is taken as a mixture of the nearest colour well inside and the nearest well
+    outside. A piece too thin to have an inside counts as its pixels are.
+    """
+    inside = ndimage.binary_erosion(piece, border_value=1)
+    outside = ~ndimage.binary_dilation(piece, NEIGHBOURS)
+    if not inside.any() or not outside.any():
+        return piece.astype(np.float64)
+    own = rgb[_nearest(inside)]
+    contrast = own - rgb[_nearest(outside)]
+    strength = (contrast**2).sum(axis=-1)
+    share = 1.0 - ((own - rgb) * contrast).sum(axis=-1) / np.maximum(strength, 1.0)
+    soft = np.where(strength > LEAST_CONTRAST**2, np.clip(share, 0.0, 1.0), piece)
+    return np.where(inside, 1.0, np.where(outside, 0.0, soft))
+
+
+def _nearest(mask):
+    """Index of the nearest true pixel, for every pixel."""
+    return tuple(ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True))
 
 
 def _expected_area(context_area):

@@ -34,7 +34,7 @@ class ConstantVelocity:
     """
 
     probe: Probe
-    frames: int = 3  # that the velocity is fitted to; fewer are noisier, more lag behind a bounce
+    frames: int = 2  # that the velocity is fitted to; under gravity more lag behind and score worse
 
     def __call__(
         self, context: UInt8[np.ndarray, "time height width 3"], horizon: int, *, clip: Clip
@@ -45,7 +45,8 @@ class ConstantVelocity:
         background = _background(context, mask.any(1))
         tracks = self.probe.track(context, clip.objects, context=len(context))
         velocity = _velocities(tracks.centre[-self.frames :])
-        layers = [_layer(context[-1], mask[-1, i], background) for i in range(len(clip.objects))]
+        last = [(mask[-1, i], mask[-1].any(0) & ~mask[-1, i]) for i in range(len(clip.objects))]
+        layers = [_layer(context[-1], own, others, background) for own, others in last]
         out = np.empty((horizon, *context.shape[1:]), np.uint8)
         for h in range(horizon):
             frame = background.copy()
@@ -86,7 +87,7 @@ def _velocities(
     return velocity
 
 
-def _layer(frame, mask, background):
+def _layer(frame, mask, others, background):
     """An object cut out: its colours spread past its edge, and its coverage of each pixel."""
     if not mask.any():
         return frame.astype(np.float64), np.zeros(mask.shape)
@@ -95,5 +96,5 @@ def _layer(frame, mask, background):
     colour = frame[tuple(nearest)].astype(np.float64)
     contrast = colour - background
     share = ((frame - background) * contrast).sum(-1) / np.maximum((contrast**2).sum(-1), 1.0)
-    near = ndimage.binary_dilation(mask, np.ones((3, 3), bool))
+    near = ndimage.binary_dilation(mask, np.ones((3, 3), bool)) & ~others
     return colour, np.where(mask & inner, 1.0, np.where(near, np.clip(share, 0, 1), 0.0))

@@ -68,7 +68,7 @@ def save_examples(
             frames, _ = attempt(row, clip)
             seen = np.concatenate([clip.rgb[: clip.context], frames])
             track = probe.track(seen, clip.objects, context=clip.context)
-            tensors[f"{k}/frames/{row.name}"] = np.ascontiguousarray(seen)
+            tensors[f"{k}/frames/{row.name}"] = seen
             tensors[f"{k}/centre/{row.name}"] = track.centre.astype(np.float32)
         about.append(
             {
@@ -78,6 +78,8 @@ def save_examples(
                 "context": clip.context, "frame_rate_hz": clip.frame_rate_hz,
             }
         )  # fmt: skip
+    # safetensors writes the raw buffer: a transposed view would come back scrambled
+    tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     save_file(tensors, path, metadata={"examples": json.dumps(about)})
 
 

@@ -39,7 +39,7 @@ def example_article(verdict: dict, k: int, example: Example) -> str:
     return (
         f'<article class="example"><h3>{escape(example.reason.capitalize())} '
         f"<code>{escape(example.episode_id)}</code></h3>"
-        f'<p class="caption">{escape(example.caption)}</p>'
+        f'<p class="caption" title="{escape(example.caption)}">{escape(example.caption)}</p>'
         f'<div class="views">{views}</div>{_filmstrip(verdict, k, example)}</article>'
     )
 

@@ -52,11 +52,11 @@ def write_report(folder: Path) -> Path:
 def page(verdict: dict, board: Scoreboard, examples: Sequence[Example]) -> str:
     """The whole report as HTML."""
     context, horizon = verdict["context"], verdict["horizon"]
-    judged = verdict["rows"].get("model", "baselines")
+    judged = "The model" if "model" in verdict["rows"] else "Baselines"
     css = _asset("report.css").replace("$columns", str(len(verdict["rows"])))
     return Template(_asset("report.html")).substitute(
         title=escape(f"Verdict: {verdict['dataset']['name']}, {verdict['split']}"),
-        headline=escape(f"{judged.capitalize()} against the simulator"),
+        headline=escape(f"{judged} against the simulator"),
         under=escape(
             f"{verdict['dataset']['name']}, split {verdict['split']}: {verdict['clips']} clips, "
             f"{context} frames given, {horizon} predicted at {verdict['frame_rate_hz']:g} frames/s"
