@@ -62,9 +62,19 @@ class Sentence:
         return capital(f"{self.lead}{body}.")
 
 
+SOMERSAULTS = "turns {somersaults:.1f} somersaults"
 FAMILIES: dict[str, Words] = {
     "high_bar": Words(
-        opening=("swings on a high bar", "swings around a high bar"), apparatus=("bar",)
+        opening=("swings on a high bar", "swings around a high bar"),
+        outcomes={
+            "landed": (f"{SOMERSAULTS} and lands on the feet", f"{SOMERSAULTS} and stands"),
+            "fell_forward": (f"{SOMERSAULTS}, comes down on the feet and falls forwards",),
+            "fell_backward": (f"{SOMERSAULTS}, comes down on the feet and falls backwards",),
+            "under_rotated": (f"{SOMERSAULTS}, too little, and misses the feet",),
+            "over_rotated": (f"{SOMERSAULTS}, too much, and misses the feet",),
+            "unfinished": ("and has not landed when the clip ends",),
+        },
+        apparatus=("bar",),
     ),
 }
 
@@ -106,10 +116,12 @@ def short(
     things = subjects(facts, words)
     who = roll_call(things)
     deeds = opening(words, rng) if words.opening else measured(scene, facts, things, events)
-    deeds += releases(facts, events) + ending(facts, words, rng)
-    said = [who, *deeds, *([] if words.opening else place(facts))]
-    text = f"{who.text} {listed([deed.text for deed in deeds])}"
-    text = " ".join([text, *(clause.text for clause in said[1 + len(deeds) :])])
+    deeds += releases(facts, events)
+    ends = ending(facts, words, rng)
+    said = [who, *deeds, *ends, *([] if words.opening else place(facts))]
+    text = f"{who.text} {(', '.join if ends else listed)([deed.text for deed in deeds])}"
+    text += "".join(f", {clause.text}" for clause in ends)
+    text += "".join(f" {clause.text}" for clause in said[1 + len(deeds) + len(ends) :])
     what = Clause(text, tuple(path for clause in said for path in clause.evidence))
     camera = Clause(camera_words(facts["camera"], rng), ("camera.move", *ANGLES))
     return [Sentence([what, camera])]

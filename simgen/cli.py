@@ -254,11 +254,16 @@ def verify(
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Say which engines and renderers work here and what to install for the rest."""
+    """Say which engines and renderers work here and what to install for the rest.
+
+    Exits with 1 if something is missing that every build needs.
+    """
     from simgen.doctor import diagnose, summary
 
-    facts = diagnose()
-    say(facts, summary(facts), as_json)
+    checks = diagnose()
+    say({"checks": [asdict(check) for check in checks]}, summary(checks), as_json)
+    if any(check.needed and not check.ok for check in checks):
+        raise typer.Exit(FAILED)
 
 
 def changed(path: Path, overrides: list[str] | None, episodes: int | None) -> Any:

@@ -121,7 +121,7 @@ def runs(flags: Bool[np.ndarray, " time"]) -> Iterator[tuple[int, int]]:
 
 
 def apexes(scene: Scene, motion: Motion) -> Iterator[Event]:
-    """Tops of the flights of objects that touch nothing, where gravity points down.
+    """Tops of the flights of free objects that touch nothing, where gravity points down.
 
     The time is where the vertical velocity, taken as linear between two frames, crosses zero.
     """
@@ -129,6 +129,8 @@ def apexes(scene: Scene, motion: Motion) -> Iterator[Event]:
         return
     times = np.arange(len(motion.position)) / scene.frame_rate_hz
     for rows in objects(scene).values():
+        if scene.bodies[rows[0]].motion != "free":
+            continue  # hung from something
         mass = np.array([scene.bodies[row].mass_kg for row in rows])
         height = motion.centre_of_mass[:, rows, 2] @ mass / mass.sum()
         rate = np.gradient(height, times)

@@ -1,6 +1,7 @@
 """The facts of a clip that captions may state, by path; nothing else may be claimed.
 
-objects.<name>.label, colour, kind, size_m, size_word, mass_kg, restitution, fall_m, parts
+objects.<name>.label, colour, kind, size_m, size_word, mass_kg, restitution, fall_m,
+        parts, loose
 setting.<body>.label, colour
 camera.move, angle_deg, side, travel_m, pitch_deg
 outcome.label, outcome.margins.<name>
@@ -34,9 +35,9 @@ def gather(
 ) -> Facts:
     """All facts of one clip."""
     things = {name: thing(scene, motion, rows) for name, rows in objects(scene).items()}
-    median = float(np.median([t["size_m"] for t in things.values()])) if things else 0.0
-    for fact in things.values():
-        ratio = fact["size_m"] / median
+    loose = [fact for fact in things.values() if fact["loose"]]  # only these have a size to compare
+    for fact in loose:
+        ratio = fact["size_m"] / np.median([f["size_m"] for f in loose])
         fact["size_word"] = "small" if ratio <= SMALL else "large" if ratio >= LARGE else ""
     return {
         "family": scene.family,
@@ -78,6 +79,8 @@ def thing(scene: Scene, motion: Motion, rows: list[int]) -> Facts:
         "restitution": float(first.geoms[0].restitution),
         "fall_m": float(height[0] - height.min()),
         "parts": len(rows),
+        "loose": len(rows) == 1 and first.motion == "free",
+        "size_word": "",
     }
 
 

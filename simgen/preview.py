@@ -86,7 +86,7 @@ def caption_block(episode: Episode, width: int) -> Image.Image:
         text, ink = f"QUARANTINED: {'; '.join(episode.reasons)}", ALARM
     else:
         text, ink = episode.captions["short"], INK
-    characters = max(20, int(width / font.getlength("n")))
+    characters = max(20, int(width / font.getlength(text) * len(text) * 0.96))
     lines = textwrap.wrap(text, characters)
     step = TEXT_PX + 4
     block = Image.new("RGB", (width, step * (len(lines) + 1) + MARGIN), PAPER)

@@ -30,18 +30,20 @@ def run(
     debug = "--debug" in arguments
     given = [argument for argument in arguments if argument != "--debug"]
     try:
-        return app(given, prog_name=name, standalone_mode=False) or DONE
+        code = app(given, prog_name=name, standalone_mode=False) or DONE
     except COMMAND_LINE_ERROR as error:
         error.show()
         return USAGE
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return INTERRUPTED
+        code = INTERRUPTED
     except Exception as error:
         if debug:
             traceback.print_exc()
         print(f"{name}: {str(error) or type(error).__name__}", file=sys.stderr)
         return exit_code(error)
+    if code == INTERRUPTED:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+    return code
 
 
 def say(facts: dict, text: str, as_json: bool) -> None:

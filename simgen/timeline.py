@@ -68,6 +68,7 @@ def touches(scene: Scene, events: tuple[Event, ...], facts: Facts) -> Iterator[E
     Touches that hold from the clip's first moment are how things stand, not what happens.
     """
     last: dict[tuple[str, str], float] = {}
+    landings = [event.start_s for event in events if event.kind == "landing"]
     for event in events:
         if event.kind != "contact":
             continue
@@ -79,6 +80,8 @@ def touches(scene: Scene, events: tuple[Event, ...], facts: Facts) -> Iterator[E
         if of_parts and event.start_s - last.get(pair, -1.0) < MERGE_S:
             last[pair] = max(last[pair], event.end_s)
             continue
+        if of_parts and any(abs(event.start_s - at_s) < MERGE_S for at_s in landings):
+            continue  # the landing says it
         last[pair] = event.end_s
         yield event
 

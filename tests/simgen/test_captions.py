@@ -146,13 +146,13 @@ def test_wording_varies_and_repeats_with_its_seed(episodes: list[Episode]):
 
 def test_a_family_adds_words_with_one_entry(episodes: list[Episode], monkeypatch):
     e = episodes[0]
-    words = Words(opening=("drop",), outcomes={"stuck": ("stick at {height_m:.2f} m",)})
+    words = Words(opening=("drop",), outcomes={"stuck": ("and stick at {height_m:.2f} m",)})
     monkeypatch.setitem(captions.FAMILIES, "toy", words)
     outcome = Outcome("stuck", {"height_m": 0.25})
     truth = replace(e.truth, events=(Event("e0", "release", 0.3, 0.3, 1, 0),))
     rng = np.random.default_rng(0)
     text, clauses = describe(e.scene, e.motion, e.cameras, outcome, truth, rng)
-    assert "box drop, lets go and stick at 0.25 m;" in text["short"]
+    assert "box drop, lets go, and stick at 0.25 m;" in text["short"]
     assert {"e0", "outcome.label", "outcome.margins.height_m"} <= set(clauses[0]["evidence"])
     assert "At 0.3 s the red ball lets go of the floor." in text["dense"]
 
