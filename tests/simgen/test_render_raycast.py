@@ -1,0 +1,235 @@
+"""The ray caster against closed forms and against a float64 picture by NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from render_scenes import GREY, camera_of, motion_of, reference, scene_of, six
+
+from simgen.renderers import CHANNELS, render
+from simgen.renderers.raycast import render as raycast
+from simgen.renderers.raycast import silhouette_areas
+from simgen.scene import Body, Geom, Light, Material, Scene
+
+H, W = 96, 136  # not a multiple of 16 lanes
+
+
+def head_on(*geoms, size: int = 128, focal: float = 200.0, distance: float = 5.0, **scene):
+    """Frame 0 of geoms at the origin, seen from -y through a long lens."""
+    made = scene_of(*((g, (0.0, 0.0, 0.0)) for g in geoms), frames=1, **scene)
+    cameras = camera_of(2, size, size, eye=(0, -distance, 0), target=(0, 0, 0), focal=focal)
+    still = motion_of(made, moving=False)
+    still.quaternion[:] = [1.0, 0.0, 0.0, 0.0]
+    return {k: v[0] for k, v in render(made, still, cameras, height=size, width=size).items()}
+
+
+def test_sphere_has_the_area_and_depth_of_the_formula():
+    out = head_on(Geom("sphere", (0.7,), GREY))
+    # the cone that touches a ball at distance d: tan^2 = r^2 / (d^2 - r^2)
+    area = np.pi * 200.0**2 * 0.7**2 / (5.0**2 - 0.7**2)
+    assert out["segmentation"].sum() == pytest.approx(area, rel=0.01)
+    assert out["depth"].min() == pytest.approx(4.3, abs=1e-3)
+    middle = out["normals"][63:65, 63:65].mean((0, 1))
+    np.testing.assert_allclose(middle, [0, 0, 1], atol=1e-3)
+
+
+def test_box_shows_its_front_face_square():
+    out = head_on(Geom("box", (0.6, 0.4, 0.3), GREY))
+    mine = out["segmentation"][..., 0] == 1
+    face = mine & (np.abs(out["depth"][..., 0] - 4.6) < 1e-4)
+    assert face.sum() == pytest.approx(4 * 0.6 * 0.3 * (200 / 4.6) ** 2, rel=0.04)
+    np.testing.assert_allclose(out["normals"][face], np.tile([0, 0, 1], (face.sum(), 1)), atol=1e-6)
+
+
+def test_plane_has_the_depth_of_the_formula():
+    scene = scene_of(frames=1, floor=True)
+    cameras = camera_of(2, 64, 64, eye=(0, 0, 2.0), target=(0, 10.0, 2.0), focal=50.0)
+    out = render(scene, motion_of(scene), cameras, height=64, width=64)
+    below = np.arange(33, 64)
+    expected = 2.0 * 50.0 / (below + 0.5 - 32)
+    np.testing.assert_allclose(out["depth"][0, 33:, 5, 0], expected, rtol=1e-5)
+    assert np.isinf(out["depth"][0, :32]).all()
+    assert not out["segmentation"][0, :32].any()
+    assert not out["normals"][0, :32].any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [
+        ("sphere", (0.5,)),
+        ("ellipsoid", (0.7, 0.3, 0.45)),
+        ("capsule", (0.25, 0.5)),
+        ("cylinder", (0.4, 0.35)),
+        ("box", (0.5, 0.3, 0.4)),
+    ],
+)
+@pytest.mark.parametrize("seed", range(4))
+def test_primitives_match_float64(kind, size, seed):
+    scene = scene_of((Geom(kind, size, GREY), (0.1, 0.2, 0.6)), frames=1, floor=True)
+    motion = motion_of(scene, seed)
+    check_against_reference(scene, motion, camera_of(2, H, W, eye=(0.8, -3.5, 1.6)))
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2])
+def test_rays_along_an_axis_match_float64(turn):
+    """Slabs and caps divide by the ray's components, which are zero here."""
+    shapes = [Geom("box", (0.3, 0.3, 0.3), GREY), Geom("cylinder", (0.3, 0.3), GREY),
+              Geom("capsule", (0.3, 0.3), GREY)]  # fmt: skip
+    scene = scene_of(*((g, (i - 1.0, 0.0, 0.0)) for i, g in enumerate(shapes)), frames=1)
+    motion = motion_of(scene, moving=False)
+    quarter = np.sqrt(0.5)
+    motion.quaternion[:] = [(1, 0, 0, 0), (quarter, quarter, 0, 0), (quarter, 0, quarter, 0)][turn]
+    cameras = camera_of(2, 65, 65, eye=(0, -5.0, 0), target=(0, 0, 0), focal=100.0)
+    check_against_reference(scene, motion, cameras, height=65, width=65, borders=40)
+
+
+def test_whole_scene_matches_float64():
+    scene = six(frames=2)
+    check_against_reference(scene, motion_of(scene), camera_of(3, H, W, step=(0.1, 0, 0.05)))
+
+
+def check_against_reference(scene, motion, cameras, *, height=H, width=W, borders=3):
+    out = render(scene, motion, cameras, height=height, width=width)
+    for t in range(scene.frames):
+        depth, label, normal = reference(scene, motion, cameras, t, height, width)
+        same = out["segmentation"][t, ..., 0] == label
+        assert (~same).sum() <= borders  # centres that fall on an outline go either way
+        drawn = same & (label > 0)
+        np.testing.assert_allclose(out["depth"][t, ..., 0][drawn], depth[drawn], rtol=3e-5)
+        assert np.isinf(out["depth"][t, ..., 0][same & (label == 0)]).all()
+        edge = (np.abs(out["normals"][t] - normal).max(-1) > 2e-3) & drawn
+        assert edge.sum() <= borders
+
+
+def test_invisible_geoms_are_not_drawn():
+    hidden = Geom("box", (1, 1, 1), GREY, visible=False)
+    scene = scene_of((hidden, (0, 0, 0.5)), frames=1, floor=True)
+    out = render(scene, motion_of(scene), camera_of(2, H, W), height=H, width=W)
+    assert set(np.unique(out["segmentation"])) == {0, 1}
+
+
+def test_bytes_do_not_depend_on_run_or_threads():
+    scene = six(frames=5)
+    motion, cameras = motion_of(scene), camera_of(6, H, W, step=(0.1, 0, 0))
+    first = raycast(scene, motion, cameras, height=H, width=W)
+    for threads in (1, 2, 3, 8):
+        again = raycast(scene, motion, cameras, height=H, width=W, threads=threads)
+        for name in CHANNELS:
+            assert again[name].tobytes() == first[name].tobytes(), (name, threads)
+
+
+def test_a_channel_is_the_same_alone():
+    scene = six()
+    motion, cameras = motion_of(scene), camera_of(3, H, W)
+    together = render(scene, motion, cameras, height=H, width=W)
+    for name in CHANNELS:
+        alone = render(scene, motion, cameras, height=H, width=W, channels=(name,))
+        assert list(alone) == [name]
+        assert alone[name].tobytes() == together[name].tobytes()
+
+
+def test_smoothing_changes_borders_only():
+    scene = six()
+    motion, cameras = motion_of(scene), camera_of(3, H, W)
+    soft = raycast(scene, motion, cameras, height=H, width=W)
+    hard = raycast(scene, motion, cameras, height=H, width=W, smooth=False)
+    changed = (soft["rgb"] != hard["rgb"]).any(-1)
+    assert 0.01 < changed.mean() < 0.25
+    np.testing.assert_array_equal(soft["segmentation"], hard["segmentation"])
+
+
+def test_shadow_falls_where_the_light_is_hidden():
+    """A ball under a vertical light darkens the floor in a disc of its own radius."""
+    ball = (Geom("sphere", (0.5,), GREY), (0.0, 0.0, 1.5))
+    floor = Body("floor", (Geom("plane", (), GREY),), motion="static")
+    base = scene_of(ball, frames=1)
+    scene = Scene("test", (floor, *base.bodies), 1, 24.0, 240.0, light=Light((0.0, 0.0, -1.0)))
+    cameras = camera_of(2, 128, 128, eye=(0, -6.0, 1.5), target=(0, 0, 0.5))
+    out = raycast(scene, motion_of(scene), cameras, height=128, width=128, smooth=False)
+    x, y = floor_points(cameras, out["depth"][0, ..., 0])
+    on_floor = out["segmentation"][0, ..., 0] == 1
+    near = on_floor & (np.hypot(x, y) < 3)
+    inside = near & (np.hypot(x, y) < 0.48)
+    outside = near & (np.hypot(x, y) > 0.52)
+    assert inside.sum() > 50
+    assert out["rgb"][0][inside].max() < out["rgb"][0][outside].min() - 30
+
+
+def floor_points(cameras, depth):
+    """World x and y of what each pixel of frame 0 shows."""
+    from simgen.cameras import rotation_matrix
+
+    height, width = depth.shape
+    fx, fy, cx, cy = cameras.intrinsics[0]
+    u, v = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    ray = np.stack([(u - cx) / fx, -(v - cy) / fy, -np.ones_like(u)], -1)
+    finite = np.where(np.isfinite(depth), depth, 1e6)
+    point = finite[..., None] * ray @ rotation_matrix(cameras.quaternion[0]).T + cameras.position[0]
+    return point[..., 0], point[..., 1]
+
+
+def test_two_tones_show_spin():
+    tones = Material("red", (0.7, 0.0, 0.0), (0.7, 0.7, 0.7), "two_tone")
+    scene = scene_of((Geom("sphere", (0.5,), tones), (0, 0, 0)), frames=1)
+    cameras = camera_of(2, 64, 64, eye=(0, -3.0, 0), target=(0, 0, 0))
+    motion = motion_of(scene)
+    pictures = []
+    for axis in np.eye(4)[1:]:
+        motion.quaternion[:] = np.array([1.0, 0, 0, 0]) + axis
+        pictures.append(render(scene, motion, cameras, height=64, width=64)["rgb"][0])
+    motion.quaternion[:] = [1.0, 0, 0, 0]
+    out = render(scene, motion, cameras, height=64, width=64)
+    ball = out["segmentation"][0, ..., 0] == 1
+    for turned in pictures:
+        change = np.abs(turned.astype(int) - out["rgb"][0]).max(-1)[ball]
+        assert (change > 60).mean() > 0.2
+
+
+def test_far_checkers_are_smooth():
+    """Squares much smaller than a pixel average to one tone instead of shimmering."""
+    scene = scene_of(frames=1, floor=True)
+    cameras = camera_of(2, 128, 128, eye=(0.3, 0.2, 2.0), target=(3.0, 30.0, 1.0))
+    out = render(scene, motion_of(scene), cameras, height=128, width=128)
+    far = (out["depth"][0, ..., 0] > 60) & (out["depth"][0, ..., 0] < 90)
+    rows = np.flatnonzero(far.any(1))
+    assert len(rows) >= 1
+    assert np.ptp(out["rgb"][0][rows].astype(int), axis=1).max() <= 6
+
+
+def test_thin_geoms_do_not_break_up():
+    """A bar half a pixel thick shows in every column that it crosses."""
+    bar = Geom("capsule", (0.01, 1.0), Material("black", (0, 0, 0)), quaternion=(1.0, 0, 1.0, 0))
+    for shift in np.linspace(0, 0.1, 5):
+        scene = scene_of((bar, (0, 0, shift)), frames=1)
+        cameras = camera_of(2, 64, 64, eye=(0, -4.0, 0), target=(0, 0, 0))
+        motion = motion_of(scene)
+        motion.quaternion[:] = [1.0, 0, 0, 0]
+        picture = render(scene, motion, cameras, height=64, width=64)["rgb"][0, :, :, 0].astype(int)
+        crossed = picture[:, 20:44]
+        assert (crossed.max(0) - crossed.min(0) > 15).all()
+
+
+def test_silhouette_areas_count_hidden_pixels():
+    scene = scene_of(
+        (Geom("sphere", (0.6,), GREY), (0, 0, 0.6)),
+        (Geom("sphere", (0.3,), GREY), (0, 1.5, 0.6)),
+        frames=2,
+        floor=True,
+    )
+    motion, cameras = motion_of(scene, moving=False), camera_of(3, H, W)
+    whole = silhouette_areas(scene, motion, cameras, height=H, width=W)
+    together = render(scene, motion, cameras, height=H, width=W, channels=("segmentation",))
+    alone = Scene("test", (scene.bodies[2],), 2, 24.0, 240.0)
+    expected = (
+        render(alone, motion_of(alone, moving=False), cameras, height=H, width=W)["segmentation"]
+        == 1
+    ).sum((1, 2, 3))
+    np.testing.assert_array_equal(whole[:, 2], expected)
+    np.testing.assert_array_equal(whole[:, 1], (together["segmentation"] == 2).sum((1, 2, 3)))
+    assert (together["segmentation"] == 3).sum() < whole[:, 2].sum()
+
+
+def test_too_many_bodies_are_refused():
+    scene = scene_of(*[(Geom("sphere", (0.1,), GREY), (0, 0, i)) for i in range(256)], frames=1)
+    with pytest.raises(ValueError, match="256 bodies"):
+        render(scene, motion_of(scene), camera_of(2, 16, 16), height=16, width=16)
