@@ -50,7 +50,7 @@ class Cluster(BaseModel):
             "n_workers": self.slots,
             "threads_per_worker": 1,
             "processes": True,
-            "dashboard_address": None,
+            "dashboard_address": "127.0.0.1:0",  # None warns when port 8787 is taken
             "memory_limit": 0,
             "silence_logs": logging.CRITICAL,
             **self.cluster_kwargs,

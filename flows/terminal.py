@@ -23,8 +23,10 @@ def say(message: str) -> None:
 def show_result(*results: RenderableType) -> None:
     """Print what was asked for, on stdout."""
     out = Console(highlight=False, markup=False)
+    if not out.is_terminal:
+        out.width = WIDTH
     for result in results:
-        out.print(result, width=None if out.is_terminal else WIDTH)
+        out.print(result)
 
 
 class Counter:
