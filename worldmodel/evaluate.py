@@ -130,22 +130,22 @@ def refuse_leak(lineage: Lineage, split: str, episodes: Sequence[dict]) -> None:
 
     Two episodes are the same if their ids or their seeds are: a recipe that differs in its splits
     alone deals the same episodes to other splits. Seeds are compared with those of the training
-    store where it can still be read, and with the two that the lineage itself keeps.
+    store where it can still be read, ids with those that the lineage keeps.
     """
     if lineage.recipe_hash == episodes[0]["recipe_hash"] and lineage.split == split:
         raise EvaluationError(
             f"the model was trained on split {split!r} of this dataset; judge it on another split"
         )
-    trained = set(lineage.seeds)
-    if lineage.path and (Path(lineage.path) / "zarr.json").exists():
-        catalog = reader.open(lineage.path).catalog
+    ids, seeds = set(lineage.episodes), set()
+    if lineage.dataset_path and (Path(lineage.dataset_path) / "zarr.json").exists():
+        catalog = reader.open(lineage.dataset_path).catalog
         theirs = catalog.filter(pc.equal(catalog["split"], lineage.split))
-        trained |= set(theirs["seed"].to_pylist())
-    shared = [episode["episode_id"] for episode in episodes if episode["seed"] in trained]
+        seeds = set(theirs["seed"].to_pylist())
+    shared = [e["episode_id"] for e in episodes if e["episode_id"] in ids or e["seed"] in seeds]
     if shared:
         raise EvaluationError(
             f"the model was trained on {len(shared)} of the {len(episodes)} episodes of split "
-            f"{split!r} (first: {shared[0]}; same seed); judge it on a split it has not seen"
+            f"{split!r} (first: {shared[0]}); judge it on a split it has not seen"
         )
 
 
