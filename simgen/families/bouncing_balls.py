@@ -27,7 +27,7 @@ from simgen.families.objects import (
     turn_about,
     two_tone,
 )
-from simgen.motion import Motion
+from simgen.motion import Motion, SimulationError
 from simgen.scene import IDENTITY, Body, Geom, Light, Material, Scene, Vector3
 
 WALL_M = 0.05  # half thickness
@@ -206,7 +206,11 @@ class BouncingBalls:
         return tuple(bodies)
 
     def outcome(self, scene: Scene, motion: Motion) -> Outcome:
-        """settled: every body nearly at rest at the end; else moving; escaped: out of a box."""
+        """settled: every body nearly at rest at the end; moving: otherwise.
+
+        Raises:
+            SimulationError: A body went through a wall of its box.
+        """
         rows = [i for i, b in enumerate(scene.bodies) if b.motion == "free"]
         speed = np.linalg.norm(motion.velocity[scene.frames - 1, rows], axis=1)
         label = "settled" if speed.max() < SETTLED_M_S else "moving"
@@ -216,7 +220,8 @@ class BouncingBalls:
             outside = (np.abs(centre[..., :2]) > half).any()
             outside |= (centre[..., 2] < 0).any()
             outside |= (centre[..., 2] > scene.parameters["height_m"]).any()
-            label = "escaped" if outside else label
+            if outside:
+                raise SimulationError("a body went through a wall of its box")
         energy = motion.kinetic_energy_j + motion.potential_energy_j
         swing = motion.kinetic_energy_j[0] + np.ptp(motion.potential_energy_j)
         return Outcome(

@@ -201,6 +201,18 @@ def test_a_sliding_box_stops_where_friction_says(engine):
 
 
 @engines
+def test_a_corner_with_friction_gives_no_energy(engine):
+    wall = Geom("box", (0.5, 2.0, 2.0), GREY, friction=0.5, restitution=1.0)
+    ball = sphere(restitution=0.95, friction=0.5, position=(0.2, 0, 0.3), velocity=(3.0, 0, -3.0))
+    corner = Body("wall", (wall,), motion="static", position=(1.0, 0, 0))
+    motion = simulate(scene(ball, floor(friction=0.5), corner, gravity=0.0, seconds=0.5), engine)
+    assert len(motion.contacts) == 2
+    assert motion.contacts["start_s"][0] == pytest.approx(motion.contacts["start_s"][1], abs=1e-3)
+    assert (motion.velocity[-1, 0] * (-1, 0, 1) >= 0).all()  # it came back out
+    assert motion.kinetic_energy_j[-1] < motion.kinetic_energy_j[0]
+
+
+@engines
 def test_a_tumbling_box_keeps_angular_momentum_and_energy(engine):
     size, mass_kg = np.array([0.1, 0.2, 0.3]), 2.0
     box = Body(
