@@ -18,7 +18,7 @@ from simgen.recipe import Recipe, Video
 
 FORMAT_VERSION = 1
 CHUNK_FRAMES = 8  # frames of an inner chunk: see docs/format.md for the measurements
-LEVEL = 5  # of lz4hc
+LEVEL = 3  # of lz4hc
 CATALOG, EVENTS, QUARANTINE = "catalog.parquet", "events.parquet", "quarantine.parquet"
 COMPLETE = "complete.json"  # written last: the dataset is whole
 PARTS = "parts"

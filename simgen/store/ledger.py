@@ -72,9 +72,13 @@ class Attempts:
             lines = self.path.read_text().split()
         except FileNotFoundError:
             return Counter()
-        starts = [i for i, word in enumerate(lines) if word == "attempt"]
-        last = [lines[end - 1] for end in [*starts[1:], len(lines)]]
-        return Counter(word for word in last if word != "attempt")
+        # a stage that another attempt follows was its attempt's last
+        following = [*lines[1:], "attempt"][: len(lines)]
+        return Counter(
+            stage
+            for stage, after in zip(lines, following, strict=True)
+            if after == "attempt" and stage != "attempt"
+        )
 
     @contextmanager
     def attempt(self) -> Iterator[Attempts]:

@@ -63,7 +63,7 @@ def test_what_is_not_there_is_refused(finished: Path):
     rejected = RECIPE.episode_id(fake_episodes.REJECTED)
     with pytest.raises(KeyError, match=f"{rejected}.*quarantined"):
         dataset.read(rejected, "rgb")
-    with pytest.raises(KeyError, match="has no 'sound'; it has .*rgb"):
+    with pytest.raises(KeyError, match=r"has no 'sound'; it has .*rgb"):
         dataset.read(FIRST, "sound")
     with pytest.raises(IndexError, match=r"4\.\.11 .* it has 0\.\.10"):
         dataset.read(FIRST, "rgb", 4, 11)
@@ -117,7 +117,7 @@ def test_a_newer_format_is_refused(dataset: Path):
     root = json.loads((dataset / "zarr.json").read_text())
     root["attributes"]["format_version"] = 99
     (dataset / "zarr.json").write_text(json.dumps(root))
-    with pytest.raises(UnreadableError, match="format version 99; .* update physreel"):
+    with pytest.raises(UnreadableError, match=r"format version 99; .* update physreel"):
         simgen.open(dataset)
 
 

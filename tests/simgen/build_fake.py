@@ -1,0 +1,32 @@
+"""python build_fake.py OUT MAKE WORKERS [FILE_BYTES_MAX]: a build that tests kill or starve."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+from pathlib import Path
+
+import fake_episodes
+
+from simgen.build import build
+
+
+def main(out: str, make: str, workers: str, file_bytes: str = "") -> None:
+    if file_bytes:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(file_bytes), int(file_bytes)))
+    chosen = getattr(fake_episodes, make)
+    print("begun", flush=True)
+    report = build(
+        fake_episodes.recipe(),
+        Path(out),
+        workers=int(workers),
+        make=chosen,
+        progress=lambda part, done, parts: print(part.part.name, done, parts, flush=True),
+    )
+    print("made", report.parts_run, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

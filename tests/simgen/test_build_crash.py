@@ -1,0 +1,197 @@
+"""Crashes for real: processes are killed, interrupted, starved of disk; nothing is lost."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from fake_episodes import REJECTED, contents, make, recipe
+
+import simgen
+from simgen.build import LockedError, build
+from simgen.store import ledger, writer
+from simgen.store.inspect import inspect
+
+SCRIPT = Path(__file__).with_name("build_fake.py")
+
+
+@contextmanager
+def start(out: Path, function: str, workers: int = 1, *more: str) -> Iterator[subprocess.Popen]:
+    paths = os.pathsep.join([str(SCRIPT.parent), *filter(None, sys.path)])
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(out), function, str(workers), *more],
+        env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def finish(process: subprocess.Popen) -> str:
+    """Wait for its end; what it said on stderr."""
+    return process.communicate(timeout=120)[1]
+
+
+def wait_for_line(process: subprocess.Popen, word: str) -> None:
+    for line in process.stdout:
+        if word in line:
+            return
+    raise AssertionError(f"the build ended before {word!r}: {process.stderr.read()}")
+
+
+@pytest.mark.parametrize(
+    ("after", "delay_s"), [("begun", 0.02), ("begun", 0.5), ("-00000", 0.0), ("-00000", 0.06)]
+)
+def test_kill_9_then_the_same_command(finished: Path, tmp_path: Path, after: str, delay_s: float):
+    out = tmp_path / "killed.zarr"
+    with start(out, "make_slowly") as process:
+        wait_for_line(process, after)
+        time.sleep(delay_s)
+        process.kill()
+    assert not (out / "complete.json").exists()
+    build(recipe(), out, workers=1, make=make)
+    assert contents(out) == contents(finished)
+
+
+def test_kill_9_of_all_workers(finished: Path, tmp_path: Path):
+    out = tmp_path / "killed.zarr"
+    with start(out, "make_slowly", 2) as process:
+        wait_for_line(process, "-00000")
+        os.killpg(process.pid, signal.SIGKILL)
+    build(recipe(), out, workers=1, make=make)
+    assert contents(out) == contents(finished)
+
+
+@pytest.mark.parametrize("call", range(1, 5))
+def test_a_crash_between_any_write_sync_and_rename(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
+):
+    """The n-th time that the disk is touched is the last: old or new, never a mixture."""
+
+    class Killed(BaseException):
+        pass
+
+    left = [call * 23]
+
+    def until(function):
+        def counted(*arguments, **options):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            return function(*arguments, **options)
+
+        return counted
+
+    out = tmp_path / "killed.zarr"
+    with monkeypatch.context() as patch:
+        patch.setattr(writer.os, "replace", until(os.replace))
+        patch.setattr(writer.Path, "write_bytes", until(Path.write_bytes))
+        patch.setattr(writer, "_sync_one", until(writer._sync_one))
+        with pytest.raises(Killed):
+            build(recipe(), out, workers=1, make=make)
+    build(recipe(), out, workers=1, make=make)
+    assert contents(out) == contents(finished)
+
+
+def test_an_interrupt_finishes_what_is_in_hand(finished: Path, tmp_path: Path):
+    out = tmp_path / "stopped.zarr"
+    with start(out, "make_slowly", 2) as process:
+        wait_for_line(process, "-00000")
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers get it too
+        errors = finish(process)
+    assert "KeyboardInterrupt" in errors
+    assert not (out / "complete.json").exists() or inspect(out)["complete"]
+    assert list((out / ".build" / "attempts").glob("*")) == []
+    build(recipe(), out, workers=1, make=make)
+    assert contents(out) == contents(finished)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_episode_that_kills_its_process_is_given_up(tmp_path: Path, workers: int):
+    """Only that one: its neighbours in the part are kept. And it can be tried again."""
+    out = tmp_path / "poison.zarr"
+    codes = []
+    for _ in range(4):
+        with start(out, "make_poison", workers) as process:
+            finish(process)
+        codes.append(process.returncode)
+        if process.returncode == 0:
+            break
+    assert codes == ([11, 11, 11, 0] if workers == 1 else [0])
+    rows = simgen.open(out).quarantine.to_pylist()
+    reasons = {row["index"]: row["reasons"] for row in rows}
+    assert set(reasons) == {4, REJECTED}
+    assert reasons[4] == ["crashed the worker 3 times"]
+
+    assert build(recipe(), out, workers=1, make=make).parts_run == 0
+    again = build(recipe(), out, workers=1, make=make, retry_quarantined=True)
+    assert (again.parts_run, again.quarantined) == (1, 1)
+
+
+def test_two_writers_are_not_let_in(tmp_path: Path):
+    out = tmp_path / "shared.zarr"
+    with start(out, "make_slowly") as process:
+        wait_for_line(process, "-00000")
+        with pytest.raises(LockedError, match=f"being built by process {process.pid}; wait"):
+            build(recipe(), out, workers=1, make=make)
+        finish(process)
+    assert process.returncode == 0
+    assert build(recipe(), out, workers=1, make=make).parts_run == 0
+
+
+def test_a_dead_writers_lock_is_free(finished: Path, tmp_path: Path):
+    out = tmp_path / "stale.zarr"
+    with start(out, "make_slowly") as process:
+        wait_for_line(process, "-00000")
+        process.kill()
+    assert (out / ".build" / "lock").read_text() == str(process.pid)
+    build(recipe(), out, workers=1, make=make)
+    assert contents(out) == contents(finished)
+
+
+def test_the_lock_is_held_by_the_kernel(tmp_path: Path):
+    with ledger.lock(tmp_path), open(tmp_path / ".build" / "lock") as file:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert file.read() == str(os.getpid())
+
+
+def test_a_full_disk_stops_the_build_and_room_resumes_it(finished: Path, tmp_path: Path):
+    """A limit on file sizes stands in for the full disk: writes fail for real."""
+    out = tmp_path / "full.zarr"
+    with start(out, "make", 1, "30000") as process:
+        errors = finish(process)
+    assert process.returncode == 1
+    assert "DiskFullError" in errors
+    assert "make room and run the same command again" in errors
+    assert list((out / ".build" / "tmp").iterdir()) == []
+    build(recipe(), out, workers=1, make=make)
+    assert contents(out) == contents(finished)
+
+
+def test_deaths_are_counted_by_what_was_in_hand(tmp_path: Path):
+    out = tmp_path / "attempts"
+    attempts = ledger.Attempts(out, "part")
+    assert attempts.deaths() == {}
+    for stage in ("4", "4", ledger.STORING):
+        attempts.path.parent.mkdir(parents=True, exist_ok=True)
+        attempts.enter("attempt")
+        attempts.enter("3")
+        attempts.enter(stage)
+    attempts.enter("attempt")  # died before any episode
+    assert attempts.deaths() == {"4": 2, ledger.STORING: 1}
+    with attempts.attempt():
+        attempts.enter("3")
+    assert attempts.deaths() == {}

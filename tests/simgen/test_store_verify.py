@@ -1,0 +1,144 @@
+"""verify: every kind of damage is found, and named by episode and array."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import fake_episodes
+import pytest
+
+import simgen
+from simgen.store.inspect import inspect, summary
+from simgen.store.reader import UnreadableError
+from simgen.store.verify import verify
+
+BUCKET = "t10_16x24"
+
+
+def flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def episodes_of(dataset: Path, part: int) -> tuple[str, ...]:
+    rows = simgen.open(dataset).catalog.to_pylist()
+    return tuple(r["episode_id"] for r in rows if (r["bucket"], r["row"] // 3) == (BUCKET, part))
+
+
+def test_a_whole_dataset_has_no_problems(finished: Path):
+    report = verify(finished, sample=1.0, make=fake_episodes.make)
+    assert report.intact
+    assert report.problems == ()
+    assert (report.episodes, len(report.resimulated)) == (9, 9)
+
+
+@pytest.mark.parametrize("array", ["rgb", "flow", "position", "state", "body_mask"])
+def test_a_flipped_bit_names_its_one_episode(dataset: Path, array: str):
+    (path,) = (dataset / BUCKET / array).glob("c.0.*")
+    flip(path, 3)
+    (problem,) = verify(dataset).problems
+    assert problem.array == array
+    assert problem.episodes == episodes_of(dataset, 0)[:1]
+    assert episodes_of(dataset, 0)[0] in str(problem)
+    assert array in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (lambda path: path.unlink(), "is missing"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "bytes, not"),
+        (lambda path: path.write_bytes(b""), "has 0 bytes"),
+    ],
+)
+def test_a_missing_or_truncated_object_names_all_of_its_episodes(dataset: Path, damage, what: str):
+    damage(dataset / BUCKET / "depth" / "c.1.0.0.0.0")
+    (problem,) = verify(dataset).problems
+    assert what in problem.what
+    assert (problem.array, problem.episodes) == ("depth", episodes_of(dataset, 1))
+
+
+def test_swapped_objects_name_both_parts(dataset: Path):
+    a, b = (dataset / BUCKET / "rgb" / f"c.{n}.0.0.0.0" for n in (0, 1))
+    first, second = a.read_bytes(), b.read_bytes()
+    a.write_bytes(second)
+    b.write_bytes(first)
+    found = verify(dataset).problems
+    assert [p.array for p in found] == ["rgb", "rgb"]
+    named = {name for p in found for name in p.episodes}
+    assert named == {*episodes_of(dataset, 0), *episodes_of(dataset, 1)}
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["catalog.parquet", "events.parquet", "quarantine.parquet", f"{BUCKET}/rgb/zarr.json",
+     f"parts/{BUCKET}-000000.json"],
+)  # fmt: skip
+def test_damaged_tables_markers_and_metadata_are_named(dataset: Path, key: str):
+    flip(dataset / key, 40)
+    assert key in [problem.key for problem in verify(dataset).problems]
+
+
+def test_a_catalog_that_disagrees_with_the_parts(dataset: Path):
+    """Someone exchanges the catalog and even mends the completion marker."""
+    import pyarrow.parquet as pq
+
+    from simgen.store import writer
+    from simgen.store.catalog import parquet
+
+    table = pq.read_table(dataset / "catalog.parquet")
+    data = parquet(table.slice(1))
+    (dataset / "catalog.parquet").write_bytes(data)
+    complete = json.loads((dataset / "complete.json").read_text())
+    complete["objects"]["catalog.parquet"] = writer.describe(data)
+    (dataset / "complete.json").write_text(json.dumps(complete))
+    (problem,) = verify(dataset).problems
+    assert str(problem) == "catalog.parquet: disagrees with the parts: 8 rows, not 9"
+
+
+def test_a_marker_of_another_build_is_named(dataset: Path):
+    (dataset / "parts" / f"{BUCKET}-000099.json").write_text("{}")
+    (problem,) = verify(dataset).problems
+    assert "no part of the published dataset" in problem.what
+
+
+def test_simulating_again_finds_what_hashes_cannot(dataset: Path):
+    def other_physics(recipe, index):
+        made = fake_episodes.make(recipe, index)
+        made.motion.position[0, 0, 0] += 1e-9
+        return made
+
+    problems = verify(dataset, sample=0.3, make=other_physics).problems
+    assert {p.array for p in problems} == {"position"}
+    assert len({p.episodes for p in problems}) == 3
+
+
+def test_an_unfinished_dataset_cannot_be_verified(dataset: Path):
+    (dataset / "complete.json").unlink()
+    with pytest.raises(UnreadableError, match="unfinished"):
+        verify(dataset)
+
+
+def test_inspect_counts(finished: Path):
+    facts = inspect(finished)
+    assert (facts["complete"], facts["episodes"], facts["quarantined"]) == (True, 9, 1)
+    assert sum(facts["by"]["split"].values()) == 9
+    assert facts["frames"] == 90
+    assert facts["quarantine_reasons"] == {"too dark": 1, "too slow": 1}
+    assert facts["bytes"]["rgb"] == sum(path.stat().st_size for path in finished.glob("*/rgb/c.*"))
+    assert json.loads(json.dumps(facts)) == facts
+    text = summary(facts)
+    assert "complete" in text
+    assert "1: too dark" in text
+
+
+def test_inspect_says_what_is_missing(dataset: Path):
+    (dataset / "complete.json").unlink()
+    (dataset / "parts" / f"{BUCKET}-000000.json").unlink()
+    facts = inspect(dataset)
+    assert (facts["complete"], facts["missing"]) == (False, 3)
+    assert "unfinished: 3 episodes missing" in summary(facts)
+    with pytest.raises(ValueError, match="no physreel dataset"):
+        inspect(dataset / "parts")
