@@ -454,8 +454,8 @@ def _shadow(s, first, last, p, kind, row):
 
 
 @jit
-def _start(s, chunks):
-    for c in range(chunks):
+def _start(s, first, last):
+    for c in range(first, last):
         v = s[c]
         for i in range(LANES):
             v[i + T] = FAR
@@ -530,7 +530,7 @@ def _span(edges, chunks, low, high):
 @jit
 def _trace(s, chunks, edges, y, geoms, kinds, patterns, boxes, view, shaded):
     """Hits of every lane in the row, and its linear colour where `shaded`."""
-    _start(s, chunks)
+    _start(s, 0, chunks)
     for g in range(len(kinds)):
         if boxes[g, 2] <= y < boxes[g, 3]:
             first, last = _span(edges, chunks, boxes[g, 0], boxes[g, 1])
@@ -725,6 +725,16 @@ def draw(
 
 
 @jit
+def _count_hits(s, first, last, width):
+    total = 0
+    for c in range(first, last):
+        v = s[c]
+        for i in range(min(LANES, width - c * LANES)):
+            total += 1 if v[i + ID] >= ZERO else 0
+    return total
+
+
+@jit
 def areas(geoms, views, kinds, bodies, boxes, height, width, out):
     """Pixels of each body's whole silhouette: out (time, body) int32, other arrays as in draw."""
     chunks = (width + LANES - 1) // LANES
@@ -733,19 +743,19 @@ def areas(geoms, views, kinds, bodies, boxes, height, width, out):
     for t in range(len(views)):
         for y in range(height):
             _aim(s, edges, y, width, views[t])
-            g = 0
-            while g < len(kinds):
-                end = g
-                body = bodies[g]
-                drawn = False
-                _start(s, chunks)
+            end = 0
+            while end < len(kinds):
+                start, body = end, bodies[end]
+                left, right = chunks, 0
                 while end < len(kinds) and bodies[end] == body:
                     if boxes[t, end, 2] <= y < boxes[t, end, 3]:
                         first, last = _span(edges, chunks, boxes[t, end, 0], boxes[t, end, 1])
-                        _intersect(s, first, last, geoms[t, end], kinds[end], end)
-                        drawn = True
+                        left, right = min(left, first), max(right, last)
                     end += 1
-                if drawn:
-                    for x in range(width):
-                        out[t, body] += 1 if s[x // LANES, x % LANES + ID] >= ZERO else 0
-                g = end
+                if left < right:
+                    _start(s, left, right)
+                    for g in range(start, end):
+                        if boxes[t, g, 2] <= y < boxes[t, g, 3]:
+                            first, last = _span(edges, chunks, boxes[t, g, 0], boxes[t, g, 1])
+                            _intersect(s, first, last, geoms[t, g], kinds[g], g)
+                    out[t, body] += _count_hits(s, left, right, width)
