@@ -615,8 +615,8 @@ def _border_pixels(keys, thin, boxes, y, pixels):
 
 
 @jit
-def _smooth_row(s, edges, pixels, count, y, offsets, geoms, kinds, patterns, boxes, view, rgb):
-    """Redraw the listed pixels of row y as the mean of sub-pixel samples in linear light."""
+def _aim_samples(s, edges, pixels, count, y, offsets, view):
+    """Rays through the sub-pixel samples of the listed pixels of row y."""
     samples = len(offsets)
     lanes = count * samples
     chunks = (lanes + LANES - 1) // LANES
@@ -629,7 +629,12 @@ def _smooth_row(s, edges, pixels, count, y, offsets, geoms, kinds, patterns, box
             x = np.float32(pixels[k // samples]) + offsets[k % samples, 0]
             v[i + DX] = (x - view[2]) / view[0]
             v[i + DY] = -(np.float32(y) + offsets[k % samples, 1] - view[3]) / view[1]
-    _trace(s, chunks, edges, y, geoms, kinds, patterns, boxes, view, True)
+    return chunks
+
+
+@jit
+def _store_means(s, pixels, count, y, samples, rgb):
+    """Write the listed pixels of row y as the mean of their samples in linear light."""
     share = ONE / np.float32(samples)
     for n in range(count):
         r, g, b = ZERO, ZERO, ZERO
@@ -708,20 +713,9 @@ def draw(
             for y in range(height):
                 count = _border_pixels(keys, thin[t], boxes[t], y, pixels)
                 if count:
-                    _smooth_row(
-                        s,
-                        edges,
-                        pixels,
-                        count,
-                        y,
-                        offsets,
-                        geoms[t],
-                        kinds,
-                        patterns,
-                        boxes[t],
-                        view,
-                        rgb[t],
-                    )
+                    chunks = _aim_samples(s, edges, pixels, count, y, offsets, view)
+                    _trace(s, chunks, edges, y, geoms[t], kinds, patterns, boxes[t], view, True)
+                    _store_means(s, pixels, count, y, len(offsets), rgb[t])
 
 
 @jit
