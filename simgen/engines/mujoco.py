@@ -334,6 +334,8 @@ class _EnergyGuard:
             row["kinetic_energy_j"],
             row["kinetic_energy_j"] + row["potential_energy_j"],
         )
+        if not np.isfinite(total):
+            raise SimulationError(f"frame {frame}: the energy is not finite")
         speed = np.abs(row["joint_velocity"][self.joints])
         if self.start is None:
             self.start = total

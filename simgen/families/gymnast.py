@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from simgen.masses import mass_properties
 from simgen.scene import Actuator, Body, Connect, Geom, Joint, Material, Observation
 
 MEAN_HEIGHT_M = 1.741
@@ -65,27 +66,13 @@ JOINTS = {
     "neck": "head", "waist": "pelvis", "shoulder": "upper_arm", "elbow": "forearm",
     "hip": "thigh", "knee": "shank", "ankle": "foot",
 }  # fmt: skip
+GREY = Material("grey", (0.5, 0.5, 0.5))
 JOINT_OF = {part: joint for joint, part in JOINTS.items()}
 Pose = Mapping[str, float]  # joint (without side) -> rad
 
 
 def _sides(segment: Segment) -> tuple[str, ...]:
     return tuple(f"{side}_" for side in SIDES) if segment.paired else ("",)
-
-
-def _moment(segment: Segment, mass_kg: float, scale: float) -> float:
-    """Moment of inertia about the lateral axis through the mass centre, uniform density."""
-    size = np.array(segment.size) * scale
-    if segment.kind == "ellipsoid":
-        return mass_kg * (size[0] ** 2 + size[2] ** 2) / 5
-    if segment.kind == "box":
-        return mass_kg * (size[0] ** 2 + size[2] ** 2) / 3
-    radius, half = size
-    caps, shaft = 4 / 3 * radius, 2 * half
-    caps_kg = mass_kg * caps / (caps + shaft)
-    return (mass_kg - caps_kg) * (radius**2 / 4 + half**2 / 3) + caps_kg * (
-        0.4 * radius**2 + half**2 + 0.75 * half * radius
-    )
 
 
 class Gymnast:
@@ -103,10 +90,10 @@ class Gymnast:
         self.names = tuple(side + s.name for s in SEGMENTS for side in _sides(s))
         shares = np.array([s.mass for s in SEGMENTS for _ in _sides(s)])
         self.masses = mass_kg * shares / shares.sum()
-        segments = [s for s in SEGMENTS for _ in _sides(s)]
-        self.moments = np.array(
-            [_moment(s, m, self.scale) for s, m in zip(segments, self.masses, strict=True)]
-        )
+        bare = dict.fromkeys(("skin", "hair", "top", "trousers", "shoes"), GREY)
+        parts = [mass_properties(self._body(s, side, bare)) for s in SEGMENTS for side in _sides(s)]
+        self.centres = np.array([centre for centre, _ in parts])  # in each body's frame, m
+        self.moments = np.array([inertia[1, 1] for _, inertia in parts])  # about y, kg m2
         self.joints = tuple(
             side + JOINT_OF[s.name] for s in SEGMENTS if s.axis for side in _sides(s)
         )
@@ -251,7 +238,8 @@ class Gymnast:
                 pitch = pitch + segment.axis * pose.get(JOINT_OF[segment.name], 0.0)
                 frames[segment.name] = (at, pitch)
             at, pitch = frames[segment.name]
-            centre = at + rotate(np.array(segment.centre) * self.scale, pitch)
+            row = self.names.index(_sides(segment)[0] + segment.name)
+            centre = at + rotate(self.centres[row], pitch)
             centres += [centre[[0, 2]]] * len(_sides(segment))
             pitches += [pitch] * len(_sides(segment))
             if segment.name == "foot":

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from simgen.families.gymnast import Gymnast, Pose, Sums, pitch_of
+from simgen.families.gymnast import SEGMENTS, Gymnast, Planar, Pose, Sums, pitch_of
 from simgen.scene import Command, Observation
 
 GRAVITY_M_S2 = 9.81
@@ -54,10 +54,14 @@ STAND: Pose = {
 }  # fmt: skip
 
 # Technique, found by search over landings of gymnasts of 1.58 to 1.74 m.
-LEAN_RAD = 0.14  # further back at touchdown than stops the rotation of a body that stays stiff
+BACK_M = 0.12
+HIPS = np.linspace(0.15, 1.25, 23)  # rad, that the legs can be placed with
 CHANGE_S = 0.2  # what a change of pose in flight takes
-CORRECTION = 0.85  # rad of hip and knee flexion per rad of turn that would be missing
-ANKLE_GAIN = 0.95  # rad of ankle per m that the mass centre is going to miss the feet by
+ANKLE_GAIN = 2.0  # m of the soles' pressure per m that the mass centre is going to miss them by
+ARMS_GAIN, HIP_GAIN = 2.0, 0.0  # rad per m of the same
+SOLES_M = (-0.12, 0.12)  # reach of the pressure from the middle of the soles
+ANKLE_KP = next(s.servo[0] for s in SEGMENTS if s.name == "foot")
+LEAD_S = 0.04
 SQUAT_S, RISE_S = 0.25, 0.6  # how long the squat is held, and standing up from it
 SOLE_M = 0.10  # height of the ankle's joint over the mat that counts as touchdown
 # Targets stay this close to the joints as they are: legs then brake and do not bounce
@@ -153,21 +157,54 @@ class Routine:
         rate = -sums.angular_momentum
         now = self.gymnast.pose(seen, self.columns)
         whole = 2 * np.pi * (self.plan.somersaults + self.plan.giants)
-        target = whole + self._lean(sums, time_s) + LEAN_RAD + self.plan.misjudged_rad
+        target = whole + self._lean(sums, time_s) + self.plan.misjudged_rad
         left = target - self.turn_rad
         if self.fold is None:
             self.fold = self._choose_fold(now, rate, left, time_s)
-        change_s = min(CHANGE_S, time_s)
-        opening = 2 * change_s / (sums.inertia + self.reach.inertia)
-        opening += (time_s - change_s) / self.reach.inertia
-        reached = rate * opening - self.gymnast.counter_turn(now, REACH)
+        reached = rate * self._opening_time(sums, self.reach, time_s)
+        reached -= self.gymnast.counter_turn(now, REACH)
         self.opened = self.opened or reached > left or time_s < 0.15
         if not self.opened:
             return self.fold
-        if time_s < 2 * self.frame_s:
-            return REACH
-        draw = float(np.clip(CORRECTION * (left - reached), -0.4, 0.9))
-        return {**REACH, "hip": REACH["hip"] + draw, "knee": REACH["knee"] + draw}
+        return self._reach_for_floor(now, sums, time_s)
+
+    def _reach_for_floor(self, now: Pose, sums: Sums, time_s: float) -> Pose:
+        """Legs placed so that the soles' impulse will stop fall and rotation at once.
+
+        Whatever turn is missing or too much, the hips can still bring the feet to that place.
+        """
+        best, least = REACH, np.inf
+        for hip in HIPS:
+            pose = {**REACH, "hip": float(hip)}
+            shape = self.gymnast.planar(pose)
+            turn = self.turn_rad - sums.angular_momentum * self._opening_time(sums, shape, time_s)
+            turn -= self.gymnast.counter_turn(now, pose, steps=2)
+            missed = abs(self._momentum_about_soles(sums, shape, turn, time_s))
+            if missed < least:
+                flat = REACH["knee"] - REACH["waist"] - hip - turn
+                flat = (flat + np.pi) % (2 * np.pi) - np.pi
+                best, least = {**pose, "ankle": float(np.clip(flat, -0.6, 0.6))}, missed
+        return best
+
+    @staticmethod
+    def _opening_time(sums: Sums, shape: Planar, time_s: float) -> float:
+        """Integral of 1 / inertia until touchdown, while the shape is taken, s / (kg m2)."""
+        change_s = min(CHANGE_S, time_s)
+        return 2 * change_s / (sums.inertia + shape.inertia) + (time_s - change_s) / shape.inertia
+
+    def _momentum_about_soles(
+        self, sums: Sums, shape: Planar, turn: np.ndarray | float, time_s: float
+    ) -> np.ndarray | float:
+        """Angular momentum about the soles at touchdown, L + m (z vx - x vz), kg m2/s.
+
+        (x, z) leads from the soles, BACK_M behind, to the mass centre: legs that give way need
+        the feet further ahead than stiff ones.
+        """
+        x0, z0 = shape.middle - shape.sole
+        x = x0 * np.cos(turn) - z0 * np.sin(turn) + BACK_M
+        z = z0 * np.cos(turn) + x0 * np.sin(turn)
+        fall = sums.velocity[2] - GRAVITY_M_S2 * time_s
+        return sums.angular_momentum + self.gymnast.mass_kg * (z * sums.velocity[0] - x * fall)
 
     def _time_to_floor(self, sums: Sums) -> float:
         """Seconds of free fall until the soles of a gymnast who reaches for it meet the mat."""
@@ -179,15 +216,10 @@ class Routine:
     def _lean(self, sums: Sums, time_s: float) -> float:
         """Turn of the trunk at which the soles' impulse stops fall and rotation at once.
 
-        Angular momentum about the soles is then zero: L + m (z vx - x vz), with (x, z) from the
-        soles to the mass centre.
+        Angular momentum about the soles is then zero.
         """
-        x0, z0 = self.reach.middle - self.reach.sole
-        fall = sums.velocity[2] - GRAVITY_M_S2 * time_s
         lean = np.linspace(-0.6, 0.6, 121)
-        x = x0 * np.cos(lean) - z0 * np.sin(lean)
-        z = z0 * np.cos(lean) + x0 * np.sin(lean)
-        about = sums.angular_momentum + self.gymnast.mass_kg * (z * sums.velocity[0] - x * fall)
+        about = self._momentum_about_soles(sums, self.reach, lean, time_s)
         return float(lean[np.abs(about).argmin()])
 
     def _choose_fold(self, now: Pose, rate: float, left: float, time_s: float) -> Pose:
@@ -214,15 +246,29 @@ class Routine:
         wanted = blend(SQUAT, STAND, float(share))
         height = max(sums.centre[2] - self.mat_m, 0.3)
         feet = seen.centre_of_mass[self.feet, 0].mean()
-        # where an inverted pendulum of that height would come to rest
-        going = sums.centre[0] + sums.velocity[0] * np.sqrt(height / GRAVITY_M_S2)
-        wanted["ankle"] -= ANKLE_GAIN * float(np.clip(going - feet, -0.4, 0.4))
+        # where an inverted pendulum of that height would come to rest, seen from the feet
+        error = sums.centre[0] + sums.velocity[0] * np.sqrt(height / GRAVITY_M_S2) - feet
+        wanted["shoulder"] += float(np.clip(ARMS_GAIN * error, -1.2, 1.2))
+        wanted["hip"] += float(np.clip(HIP_GAIN * error, -0.4, 0.4))
         now = self.gymnast.pose(seen, self.columns)
-        return {
+        pose = {
             joint: float(np.clip(angle, now[joint] - near, now[joint] + near))
             for joint, angle in wanted.items()
             for near in (NEAR.get(joint, NEAR_OTHERS),)
         }
+        # the pressure under the soles goes beyond that point, and pushes it back
+        pressure = feet + float(np.clip(ANKLE_GAIN * error, *SOLES_M)) * self.gymnast.scale
+        lever = pressure - seen.position[self.feet, 0].mean()
+        torque = self.gymnast.mass_kg * GRAVITY_M_S2 * lever / 2
+        pose["ankle"] = now["ankle"] - torque / ANKLE_KP + LEAD_S * self._speed(seen, "ankle")
+        return pose
+
+    def _speed(self, seen: Observation, joint: str) -> float:
+        """Mean of both sides, rad/s."""
+        columns = [
+            c for c, n in zip(self.columns, self.gymnast.joints, strict=True) if n.endswith(joint)
+        ]
+        return float(seen.joint_velocity[columns].mean())
 
 
 def blend(start: Pose, end: Pose, share: float) -> dict[str, float]:
