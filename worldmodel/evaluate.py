@@ -30,7 +30,7 @@ from worldmodel.verdict.report import write_report
 from worldmodel.verdict.rows import Predict, Row, attempt, standard_rows
 from worldmodel.verdict.table import SCHEMA, Scoreboard, as_json, rows_of
 
-FIT_EPISODES = 64  # of the training split; more change the third digit of the probe's error
+FIT_EPISODES = 64  # of the training split: every colour in every light
 CALIBRATION_EPISODES = 32
 VERDICT_VERSION = 1
 
@@ -105,7 +105,7 @@ def evaluate(
         **notes,
         "horizons": columns,
         "probe": ruler.calibration,
-        "lineage": asdict(lineage) if lineage else {},
+        "lineage": asdict(lineage) | {"episodes": len(lineage.episodes)} if lineage else {},
         "command": command or "",
         "table": as_json(board, columns),
         "against": _against(board, columns),

@@ -7,7 +7,7 @@ from html import escape
 
 import numpy as np
 
-from worldmodel.verdict.table import Cell, number
+from worldmodel.verdict.table import Cell
 
 WIDTH, HEIGHT = 440, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 14, 34
@@ -69,7 +69,7 @@ def _axes(ticks, steps, x, y, unit) -> list[str]:
         parts.append(
             f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" '
             f'y2="{y(tick):.1f}"/><text class="tick" x="{LEFT - 7}" y="{y(tick) + 3.5:.1f}" '
-            f'text-anchor="end">{number(tick)}</text>'
+            f'text-anchor="end">{tick:g}</text>'
         )
     for step in _steps(steps):
         parts.append(

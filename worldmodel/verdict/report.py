@@ -91,7 +91,7 @@ def _asset(name: str) -> str:
 def _charts(verdict: dict, board: Scoreboard) -> list[str]:
     charts = []
     for name, about in verdict["metrics"].items():
-        if about["per_clip"]:
+        if about["per_clip"] or name == "position_error_m":  # in pixels it is the same picture
             continue
         curves = {row: board.curve(row, name) for row in verdict["rows"]}
         if name in ("psnr_db", "ssim"):

@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64
-from rich import box
 from rich.table import Table as RichTable
 
 from worldmodel.verdict.metric import Metric, Scores
@@ -152,8 +151,10 @@ def as_rich(verdict: dict) -> RichTable:
     grid = RichTable(
         title=f"{verdict['dataset']['name']}, {verdict['split']}: {verdict['clips']} clips",
         caption="± half the 95% interval over episodes; a missing object scores its penalty",
-        box=box.SIMPLE,
-        show_edge=False,
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+        header_style="dim",
     )
     grid.add_column("at frame", no_wrap=True)
     for h in horizons:
@@ -167,7 +168,7 @@ def as_rich(verdict: dict) -> RichTable:
             padding = [""] * (len(horizons) - 1) + [cell_text(cells["all"])] if not texts else []
             style = "cyan" if row == "model" else None
             grid.add_row(f"  {label.split(' (')[0]}", *texts, *padding, style=style)
-        grid.add_section()
+        grid.add_row()
     return grid
 
 
@@ -202,7 +203,9 @@ def _interval(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     tail = (1 - CONFIDENCE) / 2
     empty = np.isnan(samples).all(axis=0)
     filled = np.where(empty, 0.0, samples)
-    low, high = np.nanquantile(filled, [tail, 1 - tail], axis=0)
+    # nanquantile is a hundred times slower, and seldom needed
+    quantile = np.nanquantile if np.isnan(filled).any() else np.quantile
+    low, high = quantile(filled, [tail, 1 - tail], axis=0)
     return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
 
 
