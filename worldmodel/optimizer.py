@@ -19,7 +19,7 @@ from torch import Tensor, nn
 class OptimizerConfig:
     """Learning rates and their course over a run."""
 
-    muon_rate: float = 5e-3
+    muon_rate: float = 0.015
     adamw_rate: float = 1.5e-3
     warmup_steps: int = 40
     flat_share: float = 0.4  # of the run, before the linear descent

@@ -32,7 +32,7 @@ class ModelConfig:
     depth: int = 3
     heads: int = 4  # half look across the frame, half back in time
     window: int = 4  # frames that attention sees, the present one included
-    fine_width: int = 32
+    fine_width: int = 48
     fine_depth: int = 2  # residual blocks of the decoder
 
 
