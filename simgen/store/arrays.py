@@ -51,7 +51,7 @@ def _state(episode: Episode) -> dict[str, np.ndarray]:
             )
         },
         "body_mask": np.ones(len(episode.scene.bodies), bool),
-        "action": motion.action,
+        "action": motion.action[: len(motion.position) - 1],  # nothing acts past the last frame
         "state": motion.state,
     }  # fmt: skip
 
