@@ -83,8 +83,26 @@ def test_files_that_are_named_exist():
 
 def test_the_python_example_runs(tmp_path, capsys):
     example = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
-    small = ["episodes=1", "video.height=16", "video.width=16", 'video.channels=["rgb"]']
+    small = [
+        "episodes=1",
+        "splits={ train = 1.0 }",
+        "video.height=16",
+        "video.width=16",
+        'video.channels=["rgb"]',
+    ]
     store = tmp_path / "bar.zarr"
     build(load(ROOT / "datasets/high_bar/recipe.toml", small), store, workers=0)
     exec(compile(example.replace("out/bar.zarr", str(store)), "README.md", "exec"), {})
     assert "gymnast" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "recipe", sorted(ROOT.glob("datasets/*/recipe.toml")), ids=lambda path: path.parent.name
+)
+def test_every_dataset_has_a_card_that_agrees_with_its_recipe(recipe):
+    card, made = (recipe.parent / "README.md").read_text(), load(recipe)
+    assert f"| clips | {made.episodes} |" in card
+    assert f"{made.video.frames} frames at {made.video.frame_rate_hz:g} Hz" in card
+    assert f"{made.video.height} x {made.video.width}" in card
+    assert ", ".join(f"{name} {share:g}" for name, share in made.splits.items()) in card
+    assert f"| licence | {made.licence} |" in card
