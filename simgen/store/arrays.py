@@ -9,6 +9,8 @@ import numpy as np
 from simgen.episode import Episode
 from simgen.store.layout import ArraySpec
 
+STILL_PX = np.float32(2**-14)  # flow below this is stored as 0
+
 
 def stored_arrays(
     episode: Episode, specs: dict[str, ArraySpec]
@@ -76,6 +78,11 @@ def _half(array: np.ndarray) -> np.ndarray:
         return np.asarray(array).astype(np.float16)
 
 
+def _flow(array: np.ndarray) -> np.ndarray:
+    """Rounding noise of still pixels is below float16's normal numbers: four times as slow."""
+    return np.where(np.abs(array) < STILL_PX, np.float32(0), array).astype(np.float16)
+
+
 def _bytes(array: np.ndarray) -> np.ndarray:
     return np.asarray(array, np.uint8)
 
@@ -90,5 +97,5 @@ _CHANNELS = {
     "depth": _half,
     "segmentation": _bytes,
     "normals": _signed,
-    "flow": _half,
+    "flow": _flow,
 }
