@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes on two cores
 # Warnings are errors; these come out of other people's code and ours can do nothing about them.
 ALLOWED = (
     # Prefect leaves its connections to the server on this machine to the garbage collector
-    r"ignore:Exception ignored in. <socket.socket .*127.0.0.1:pytest.PytestUnraisableExceptionWarning",
+    r"ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning",
     r"ignore:unclosed <socket.socket .*127.0.0.1:ResourceWarning",
     r"ignore:unclosed transport:ResourceWarning",
 )

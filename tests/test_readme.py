@@ -86,9 +86,8 @@ def test_the_python_example_runs(tmp_path, capsys):
     small = [
         "episodes=1",
         "splits={ train = 1.0 }",
-        "video.height=16",
-        "video.width=16",
-        'video.channels=["rgb"]',
+        "video.height=64",
+        "video.width=64",
     ]
     store = tmp_path / "bar.zarr"
     build(load(ROOT / "datasets/high_bar/recipe.toml", small), store, workers=0)
