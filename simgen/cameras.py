@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
 
-from simgen.recipe_models import CameraRecipe
+from simgen.recipe.tables import CameraRecipe
 from simgen.scene import Vector3
 
 

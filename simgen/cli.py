@@ -290,7 +290,7 @@ def share(text: str) -> float:
 def exit_code(error: Exception) -> int:
     """What an exception means for the shell."""
     from simgen.planning import BuildError
-    from simgen.recipe_problems import RecipeError
+    from simgen.recipe.problems import RecipeError
     from simgen.store.reader import UnreadableError
     from simgen.store.shard import IntegrityError
 

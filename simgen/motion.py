@@ -44,7 +44,7 @@ class Motion:
     joint_velocity: Float64[np.ndarray, "time1 joint"]
     joint_torque: Float64[np.ndarray, "time1 actuator"]  # largest magnitude used in the frame, N m
     action: Float64[np.ndarray, "time action"]  # Scene.action_names; acts from frame t to t + 1
-    contacts: np.ndarray  # (contact,) CONTACT_DTYPE, by start_s; touches merged over gaps < 1 frame/4
+    contacts: np.ndarray  # (contact,) CONTACT_DTYPE, by start_s; gaps under 1/4 frame are merged
     deepest_penetration_m: Float64[np.ndarray, " time1"]  # over the physics steps of the frame
     kinetic_energy_j: Float64[np.ndarray, " time1"]
     potential_energy_j: Float64[np.ndarray, " time1"]  # gravity and springs

@@ -76,7 +76,7 @@ class Body:
     name: str
     geoms: tuple[Geom, ...]
     mass_kg: float = 0.0  # static bodies: 0
-    inertia_kgm2: Vector3 | None = None  # diagonal; None: computed from the geoms at uniform density
+    inertia_kgm2: Vector3 | None = None  # diagonal; None: of the geoms at uniform density
     motion: Literal["static", "free", "jointed"] = "free"
     parent: str | None = None
     joints: tuple[Joint, ...] = ()
@@ -149,7 +149,7 @@ class Command:
     """What a script asks for during one frame: held targets, and releases at a delay in it."""
 
     targets: np.ndarray  # (actuator,) rad, in Scene.actuators order
-    releases: Mapping[str, float] = field(default_factory=dict)  # Connect name -> s after frame start
+    releases: Mapping[str, float] = field(default_factory=dict)  # Connect name -> s into the frame
 
 
 Script = Callable[[int, Observation], Command]

@@ -28,5 +28,6 @@ def simulate(scene: Scene, engine: str, *, state_every: int = 8) -> Motion:
         raise ValueError(f"unknown engine {engine!r}; known: {', '.join(sorted(ENGINES))}")
     module = import_module(ENGINES[engine])
     if reasons := module.check(scene):
-        raise ValueError(f"engine {engine!r} cannot simulate {scene.family!r}: {'; '.join(reasons)}")
+        said = "; ".join(reasons)
+        raise ValueError(f"engine {engine!r} cannot simulate {scene.family!r}: {said}")
     return module.simulate(scene, state_every=state_every)

@@ -37,7 +37,7 @@ class Outcome:
 
     label: str
     margins: dict[str, float] = field(default_factory=dict)  # e.g. somersaults, landing_tilt_rad
-    events: tuple[dict, ...] = ()  # extra events: {"kind", "start_s", "end_s", "body_a", "body_b", "value"}
+    events: tuple[dict, ...] = ()  # more of simgen.events.Event's fields, without their ids
 
 
 def family(name: str):

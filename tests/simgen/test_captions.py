@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simgen import captions
 from simgen.cameras import path
-from simgen.captions import Words, describe
+from simgen.captions import captions, describe
+from simgen.captions.captions import Words
+from simgen.captions.facts import camera, gather, resolve
 from simgen.episode import Episode, make_episode
-from simgen.facts import camera, gather, resolve
 from simgen.families import FAMILIES, Outcome
 from simgen.recipe import CameraRecipe, Recipe
 from simgen.truth import Event

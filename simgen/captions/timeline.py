@@ -8,9 +8,9 @@ from itertools import groupby
 
 import numpy as np
 
+from simgen.captions.facts import Facts
+from simgen.captions.phrases import at, count, noun, plural
 from simgen.events import Event
-from simgen.facts import Facts
-from simgen.phrases import at, count, noun, plural
 from simgen.scene import Scene
 
 MOST = 6  # touches told one by one; a caption that lists 40 says nothing

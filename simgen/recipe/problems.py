@@ -70,7 +70,7 @@ def explain(error: ValidationError, model: type[BaseModel], at: tuple = ()) -> l
 
 
 def written(loc: tuple) -> Iterator:
-    """The path as the author wrote it: without the tags of simgen.recipe_models."""
+    """The path as the author wrote it: without the tags of simgen.recipe.tables."""
     return (part for part in loc if not str(part).startswith("<"))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from simgen.families import FAMILIES, family
-from simgen.recipe_problems import Problem, dotted, model_of, nearest
+from simgen.recipe.problems import Problem, dotted, model_of, nearest
 
 
 def apply_overrides(raw: dict, overrides: Sequence[str], model: type[BaseModel]) -> list[Problem]:

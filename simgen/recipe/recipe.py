@@ -39,11 +39,9 @@ import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, ValidationError
 
 from simgen.families import FAMILIES, family
-from simgen.recipe_models import CameraRecipe, SceneRecipe, Strict, Video
-from simgen.recipe_overrides import apply_overrides
-from simgen.recipe_problems import RecipeError, check_numbers, explain, objections
-
-__all__ = ["Assignment", "CameraRecipe", "Recipe", "RecipeError", "SceneRecipe", "Video", "load"]
+from simgen.recipe.overrides import apply_overrides
+from simgen.recipe.problems import RecipeError, check_numbers, explain, objections
+from simgen.recipe.tables import SceneRecipe, Strict, Video
 
 FILE_BYTES_MAX = 1_000_000
 STREAMS = ("scene", "camera", "captions")  # separate, so that a new camera leaves the physics alone

@@ -49,7 +49,7 @@ def one_or_many(value: Any) -> str:
     return MANY if isinstance(value, list | tuple) else ONE
 
 
-ONE, MANY = "<one>", "<many>"  # error paths carry these tags; recipe_problems drops them
+ONE, MANY = "<one>", "<many>"  # error paths carry these tags; problems.py drops them
 Cameras = Annotated[
     Annotated[CameraRecipe, Tag(ONE)]
     | Annotated[tuple[CameraRecipe, ...], Field(min_length=1), Tag(MANY)],

@@ -1,7 +1,7 @@
 """Facts -> text: a short and a dense caption, in varied words, each clause with its evidence.
 
 A family needs no code here; an entry in FAMILIES gives it words of its own. The choice of words
-comes from the rng, the content from simgen.facts alone.
+comes from the rng, the content from simgen.captions.facts alone.
 """
 
 from __future__ import annotations
@@ -13,11 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from simgen.cameras import CameraTrack
-from simgen.events import Event
-from simgen.facts import Facts, gather
-from simgen.families import Outcome
-from simgen.motion import Motion
-from simgen.phrases import (
+from simgen.captions.facts import Facts, gather
+from simgen.captions.phrases import (
     article,
     bounciness,
     camera_words,
@@ -30,8 +27,11 @@ from simgen.phrases import (
     times,
     weight,
 )
+from simgen.captions.timeline import BOUNCE_S, Clause, noticed, timeline, touches
+from simgen.events import Event
+from simgen.families import Outcome
+from simgen.motion import Motion
 from simgen.scene import Scene
-from simgen.timeline import BOUNCE_S, Clause, noticed, timeline, touches
 from simgen.truth import Truth
 
 MOST_NAMED = 3  # things that a short caption names one by one
@@ -91,7 +91,7 @@ def describe(
 
     Returns:
         The texts, and one dict a clause: caption (short or dense), text (a piece of that caption
-        but for its first capital) and evidence (paths of simgen.facts).
+        but for its first capital) and evidence (paths of simgen.captions.facts).
     """
     facts = gather(scene, motion, cameras, outcome, truth.events)
     words = FAMILIES.get(scene.family, Words())
