@@ -8,6 +8,7 @@ is 1.741 m; everything scales with height.
 
 from __future__ import annotations
 
+import cmath
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -94,6 +95,13 @@ class Gymnast:
         parts = [mass_properties(self._body(s, side, bare)) for s in SEGMENTS for side in _sides(s)]
         self.centres = np.array([centre for centre, _ in parts])  # in each body's frame, m
         self.moments = np.array([inertia[1, 1] for _, inertia in parts])  # about y, kg m2
+        # each segment from the side, x + iz: joint in the parent, mass centre, underside
+        self._side_view = []
+        for segment in SEGMENTS:
+            x, _, z = self.centres[self.names.index(_sides(segment)[0] + segment.name)].tolist()
+            joint = complex(segment.at[0], segment.at[2]) * self.scale
+            below = complex(segment.centre[0], segment.centre[2] - segment.size[-1]) * self.scale
+            self._side_view.append((joint, complex(x, z), below))
         self.joints = tuple(
             side + JOINT_OF[s.name] for s in SEGMENTS if s.axis for side in _sides(s)
         )
@@ -228,27 +236,29 @@ class Gymnast:
         return np.array([pose.get(name.split("_")[-1], 0.0) for name in self.joints])
 
     def planar(self, pose: Pose) -> Planar:
-        """The pose in the torso's frame, as if seen from the side."""
-        frames = {"torso": (np.zeros(3), 0.0)}
-        centres, pitches, sole = [], [], np.zeros(3)
-        for segment in SEGMENTS:
+        """The pose in the torso's frame, as if seen from the side.
+
+        Points are complex numbers x + iz, so that exp(-i pitch) turns them about +y: a routine
+        asks for hundreds of poses, and numpy on single points took as long as the physics.
+        """
+        frames = {"torso": (0j, 0.0)}
+        points, pitches, sole = [], [], 0j
+        for segment, (joint, centre, below) in zip(SEGMENTS, self._side_view, strict=True):
             if segment.parent:
                 at, pitch = frames[segment.parent]
-                at = at + rotate(np.array(segment.at) * self.scale * [1, 0, 1], pitch)
+                at = at + joint * cmath.exp(-1j * pitch)
                 pitch = pitch + segment.axis * pose.get(JOINT_OF[segment.name], 0.0)
                 frames[segment.name] = (at, pitch)
             at, pitch = frames[segment.name]
-            row = self.names.index(_sides(segment)[0] + segment.name)
-            centre = at + rotate(self.centres[row], pitch)
-            centres += [centre[[0, 2]]] * len(_sides(segment))
-            pitches += [pitch] * len(_sides(segment))
-            if segment.name == "foot":
-                below = np.array([segment.centre[0], 0.0, segment.centre[2] - segment.size[2]])
-                sole = at + rotate(below * self.scale, pitch)
-        centres = np.array(centres)
+            turn = cmath.exp(-1j * pitch)
+            sides = len(_sides(segment))
+            points += [at + centre * turn] * sides
+            pitches += [pitch] * sides
+            sole = at + below * turn  # the feet come last
+        centres = np.array([(point.real, point.imag) for point in points])
         middle = self.masses @ centres / self.mass_kg
         inertia = float(self.moments.sum() + self.masses @ ((centres - middle) ** 2).sum(axis=1))
-        return Planar(centres, np.array(pitches), middle, sole[[0, 2]], inertia)
+        return Planar(centres, np.array(pitches), middle, np.array([sole.real, sole.imag]), inertia)
 
     def counter_turn(self, start: Pose, end: Pose, *, steps: int = 8) -> float:
         """Pitch by which the torso turns when the pose changes at zero angular momentum, rad.

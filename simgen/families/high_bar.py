@@ -50,15 +50,15 @@ class Parameters(BaseModel):
     body_mass_index: Size = (22.0, 24.5)  # kg/m2
     strength: Size = (0.95, 1.10)  # times the servos' torque limits
     giants: int = Field(default=1, ge=0, le=4)  # whole turns first; fewer in a shorter clip
-    start_deg: Range = (-170.0, -160.0)  # of the body about the bar: -180 is a handstand
-    start_speed_rad_s: Amount = (1.2, 1.8)
+    start_deg: Range = (-158.0, -148.0)  # of the body about the bar: -180 is a handstand
+    start_speed_rad_s: Amount = (1.7, 2.2)
     tap: Amount = (0.92, 1.03)  # strength of arch and kick
     release_deg: Range = (58.0, 74.0)  # 0 hanging, 90 level in front of the bar
     release_jitter_s: Annotated[float, Field(ge=0, le=0.2)] = 0.05  # late or early by up to this
     somersaults: tuple[int, int] = (2, 2)
     pike_share: float = Field(default=0.4, ge=0, le=1)  # the others tuck
     open_s: Amount = (0.28, 0.40)  # before touchdown
-    misjudgement_rad: float = Field(default=0.16, ge=0, le=3)  # of the turn, standard deviation
+    misjudgement_rad: float = Field(default=0.14, ge=0, le=3)  # of the turn, standard deviation
 
 
 class HighBar:
@@ -123,8 +123,9 @@ class HighBar:
         )  # fmt: skip
 
     def outcome(self, scene: Scene, motion: Motion) -> Outcome:
-        """landed; fell_forward, fell_backward: touched down on the feet, did not stay on them;
-        under_rotated, over_rotated: something else came down first; unfinished: clip too short.
+        """landed; off_balance: on the feet to the end, but about to fall; fell_forward,
+        fell_backward: touched down on the feet and did not stay on them; under_rotated,
+        over_rotated: something else came down first; unfinished: clip too short.
 
         Landed: from touchdown to the clip's end, at least HOLD_S, only feet touch the mat, the
         trunk is never over LOWEST_RAD and in the end within UPRIGHT_RAD of upright, with the mass
@@ -288,7 +289,7 @@ class Judge:
         low = self.times[(self.times > touch_s) & (self.tilt > LOWEST_RAD)]
         over_s = min([end_s, *others.tolist(), *low.tolist()])
         stands = self.tilt[-1] <= UPRIGHT_RAD and abs(self._off_feet(end_s)) <= OVER_FEET_M
-        if over_s >= end_s and stands:
-            return "landed", end_s - touch_s
+        if over_s >= end_s:
+            return ("landed" if stands else "off_balance"), end_s - touch_s
         forward = self._off_feet(over_s) > 0
         return ("fell_forward" if forward else "fell_backward"), over_s - touch_s

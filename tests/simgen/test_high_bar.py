@@ -12,10 +12,10 @@ from simgen.families import family
 from simgen.families.gymnast import SEGMENTS, Gymnast, pitch_of
 from simgen.families.high_bar import HOLD_S, MAT_M, OVER_FEET_M, UPRIGHT_RAD
 
-CLIP = {"frames": 120, "frame_rate_hz": 24.0}
+CLIP = {"frames": 128, "frame_rate_hz": 24.0}
 SHORT = {"frames": 88, "frame_rate_hz": 24.0}  # no giant before the release: quick to simulate
 SEEDS = range(32)
-LABELS = ("landed", "fell_forward", "fell_backward", "under_rotated", "over_rotated")
+FALLS = ("fell_forward", "fell_backward", "under_rotated", "over_rotated")
 
 
 def sampled(seed: int, *, clip: dict = CLIP, **parameters):
@@ -49,8 +49,9 @@ def flight_frames(scene, outcome) -> np.ndarray:
 
 def test_landings_and_falls_both_happen(clips):
     labels = Counter(outcome.label for _, _, outcome in clips)
-    assert set(labels) <= set(LABELS)
-    assert 0.2 * len(clips) <= labels["landed"] <= 0.8 * len(clips), labels
+    assert set(labels) <= {"landed", "off_balance", *FALLS}
+    assert labels["landed"] >= 0.2 * len(clips), labels
+    assert sum(labels[name] for name in FALLS) >= 0.2 * len(clips), labels
 
 
 def test_a_landing_stands_and_a_fall_does_not(clips):
@@ -64,11 +65,8 @@ def test_a_landing_stands_and_a_fall_does_not(clips):
             assert outcome.margins["landing_tilt_rad"] <= UPRIGHT_RAD
             assert abs(outcome.margins["off_feet_m"]) <= OVER_FEET_M
             assert head > MAT_M + 0.9
-        else:
-            low = head < MAT_M + 0.9
-            assert low or set(mat["body_b"]) - set(feet) or (
-                abs(outcome.margins["off_feet_m"]) > OVER_FEET_M
-            )  # fmt: skip
+        elif outcome.label in FALLS:
+            assert set(mat["body_b"]) - set(feet) or outcome.margins["landing_tilt_rad"] > 1.0
 
 
 def test_torques_stay_within_the_limits(clips):
