@@ -68,6 +68,7 @@ FAMILIES: dict[str, Words] = {
         opening=("swings on a high bar", "swings around a high bar"),
         outcomes={
             "landed": (f"{SOMERSAULTS} and lands on the feet", f"{SOMERSAULTS} and stands"),
+            "off_balance": (f"{SOMERSAULTS}, comes down on the feet and loses balance",),
             "fell_forward": (f"{SOMERSAULTS}, comes down on the feet and falls forwards",),
             "fell_backward": (f"{SOMERSAULTS}, comes down on the feet and falls backwards",),
             "under_rotated": (f"{SOMERSAULTS}, too little, and misses the feet",),
