@@ -20,7 +20,7 @@ from prefect.futures import as_completed
 from terminal import counting, say
 
 from simgen import build
-from simgen.planning import Part, Plan, groups, plan
+from simgen.build.planning import Part, Plan, groups, plan
 from simgen.recipe import Recipe, load
 from simgen.terminal import DONE, QUARANTINED
 

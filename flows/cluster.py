@@ -10,7 +10,7 @@ import dask
 from prefect_dask import DaskTaskRunner
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from simgen.workers import SETTINGS
+from simgen.build.workers import SETTINGS
 
 
 class Cluster(BaseModel):

@@ -25,7 +25,7 @@ from evaluate_model import evaluate_model, print_verdict
 from prefect import flow
 from train_model import train_model
 
-from simgen.planning import plan
+from simgen.build.planning import plan
 from simgen.recipe import load
 from simgen.terminal import DONE, QUARANTINED
 

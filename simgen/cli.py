@@ -122,7 +122,7 @@ def plan(
 
     Example: simgen plan datasets/bouncing_balls/recipe.toml balls.zarr --episodes 32
     """
-    from simgen.planning import plan as make_plan
+    from simgen.build.planning import plan as make_plan
 
     planned = make_plan(changed(recipe, overrides, episodes), out)
     facts = {
@@ -289,7 +289,7 @@ def share(text: str) -> float:
 
 def exit_code(error: Exception) -> int:
     """What an exception means for the shell."""
-    from simgen.planning import BuildError
+    from simgen.build.planning import BuildError
     from simgen.recipe.problems import RecipeError
     from simgen.store.reader import UnreadableError
     from simgen.store.shard import IntegrityError

@@ -17,7 +17,7 @@ from cluster import Cluster
 from prefect.artifacts import Artifact
 
 from simgen.build import build
-from simgen.planning import plan
+from simgen.build.planning import plan
 from simgen.recipe import load
 
 SETTINGS = {"settings": ["steps=3", "model.width=32"], "cluster": Cluster(workers=2)}

@@ -12,9 +12,18 @@ import pytest
 from fake_episodes import contents, make, recipe
 
 import simgen
-from simgen import planning
-from simgen.build import BuildError, build, groups, plan, publish, run_group, run_part, writing
-from simgen.planning import UnfinishedError
+from simgen.build import (
+    BuildError,
+    build,
+    groups,
+    plan,
+    planning,
+    publish,
+    run_group,
+    run_part,
+    writing,
+)
+from simgen.build.planning import UnfinishedError
 from simgen.store import metadata
 
 

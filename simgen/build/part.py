@@ -11,7 +11,7 @@ from pathlib import Path
 
 from simgen import episode as episodes
 from simgen.motion import SimulationError
-from simgen.planning import Part
+from simgen.build.planning import Part
 from simgen.recipe import Recipe
 from simgen.store import arrays, catalog, ledger, shard, writer
 from simgen.store.layout import FORMAT_VERSION, array_specs, shard_path

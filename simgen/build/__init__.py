@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from simgen import workers
-from simgen.part import CRASHED, Make, PartReport, run_part
-from simgen.planning import (
+from simgen.build import workers
+from simgen.build.part import CRASHED, Make, PartReport, run_part
+from simgen.build.planning import (
     BuildError,
     Part,
     Plan,
