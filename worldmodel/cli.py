@@ -184,6 +184,7 @@ def main() -> None:
 EXIT_CODES = {
     "PresetError": USAGE,
     "DataError": USAGE,
+    "OtherRunError": USAGE,
     "UnreadableError": USAGE,
     "FileNotFoundError": USAGE,
     "KeyError": USAGE,

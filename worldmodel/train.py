@@ -26,10 +26,15 @@ from worldmodel.data import Windows
 from worldmodel.dynamics import flow_matching
 from worldmodel.dynamics.flow_matching import ObjectiveConfig
 from worldmodel.dynamics.model import ModelConfig, WorldModel
+from worldmodel.journal import Journal
 from worldmodel.optimizer import Optimizer, OptimizerConfig
 from worldmodel.parallel import Ranks
 
 CHECKPOINT, METRICS = "checkpoint.safetensors", "metrics.jsonl"
+
+
+class OtherRunError(CheckpointError):
+    """The checkpoint is whole, but of another run than the one asked for."""
 
 
 class TrainingError(RuntimeError):
@@ -72,6 +77,11 @@ class Run:
     def done(self) -> bool:
         return 0 < self.steps <= self.step
 
+    def line(self) -> dict[str, float]:
+        """What the journal keeps of the last step."""
+        words = {"step": self.step, "steps": self.steps, "elapsed_s": round(self.elapsed_s, 2)}
+        return words | self.metrics
+
     def decide_steps(self) -> None:
         """Fixes the run's length once the rate is about to fall, so that the fall ends on time.
 
@@ -105,7 +115,7 @@ def train(
     device = _prepare(config, ranks)
     windows = Windows(simgen.open(store), config.split, length=config.length, seed=config.seed)
     run = begin(config, out / CHECKPOINT, lineage_of(store, windows), device)
-    metrics = Metrics(out / METRICS, run.step) if ranks.first else None
+    journal = Journal(out / METRICS, run.step) if ranks.first else None
     saved = time.monotonic()
     batches = windows.stream(run.step, config.batch, rank=ranks.rank, ranks=ranks.count)
     with closing(batches), _Interrupt() as interrupt:
@@ -116,7 +126,8 @@ def train(
             run.decide_steps()
             stop = ranks.agree(float(interrupt.asked)) > 0
             if ranks.first:
-                metrics.add(run)
+                if run.step % config.log_every == 0 or run.done:
+                    journal.add(run.line())
                 if stop or run.done or time.monotonic() - saved > config.save_every_s:
                     save(run, out / CHECKPOINT)
                     saved = time.monotonic()
@@ -161,7 +172,8 @@ def begin(config: TrainConfig, path: Path, lineage: Lineage, device: torch.devic
     """A new run, or the one that the checkpoint at `path` holds.
 
     Raises:
-        CheckpointError: The checkpoint is damaged, or of another config or dataset.
+        CheckpointError: The checkpoint is damaged.
+        OtherRunError: It is of another config or dataset.
     """
     torch.manual_seed(config.seed)
     model = WorldModel(config.model).to(device=device, memory_format=torch.channels_last)
@@ -172,12 +184,12 @@ def begin(config: TrainConfig, path: Path, lineage: Lineage, device: torch.devic
     now = json.loads(json.dumps(asdict(config)))
     if saved.config != now:
         changed = [k for k in now if saved.config.get(k) != now[k]]
-        raise CheckpointError(
+        raise OtherRunError(
             f"{path} is of a run with another {', '.join(changed)}; use another folder for a "
             "new run, or the same settings to go on with this one"
         )
     if saved.lineage.catalog_hash != lineage.catalog_hash:
-        raise CheckpointError(
+        raise OtherRunError(
             f"{path} was trained on {saved.lineage.dataset_path}, whose episodes differ "
             f"from those of {lineage.dataset_path}; use another folder for a new run"
         )
@@ -219,24 +231,6 @@ def lineage_of(store: Path, windows: Windows) -> Lineage:
         torch_version=torch.__version__,
         device=f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
     )
-
-
-class Metrics:
-    """A JSON line every `log_every` steps; lines past a resumed step are cut off first."""
-
-    def __init__(self, path: Path, step: int):
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text().splitlines() if path.exists() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        path.write_text("".join(f"{line}\n" for line in kept))
-
-    def add(self, run: Run) -> None:
-        """Writes the run's metrics if their turn has come, or if it ends."""
-        if run.step % run.config.log_every == 0 or run.done:
-            line = {"step": run.step, "steps": run.steps, "elapsed_s": round(run.elapsed_s, 2)}
-            with self.path.open("a") as file:
-                file.write(json.dumps(line | run.metrics) + "\n")
 
 
 class _Interrupt:

@@ -18,13 +18,12 @@ from two_ranks import CONFIG
 import simgen
 from worldmodel import checkpoint
 from worldmodel import train as training
-from worldmodel.checkpoint import CheckpointError
 from worldmodel.data import Windows
 from worldmodel.dynamics import flow_matching
 from worldmodel.dynamics.model import ModelConfig, WorldModel
 from worldmodel.optimizer import Optimizer, OptimizerConfig, orthogonal, schedule
 from worldmodel.presets import PRESETS, PresetError, configure
-from worldmodel.train import CHECKPOINT, METRICS, TrainConfig, TrainingError, train
+from worldmodel.train import CHECKPOINT, METRICS, OtherRunError, TrainConfig, TrainingError, train
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(simgen.__file__).parents[1])}
 SMALL = TrainConfig(
@@ -88,10 +87,10 @@ def test_a_finished_run_is_left_alone(tmp_path):
 
 def test_a_checkpoint_of_another_config_or_store_is_refused(tmp_path, store):
     train(Path("demo.zarr"), tmp_path, SMALL)
-    with pytest.raises(CheckpointError, match="another seed"):
+    with pytest.raises(OtherRunError, match="another seed"):
         train(Path("demo.zarr"), tmp_path, replace(SMALL, seed=1))
     store.rows[0]["seed"] = 77
-    with pytest.raises(CheckpointError, match="whose episodes differ"):
+    with pytest.raises(OtherRunError, match="whose episodes differ"):
         train(Path("demo.zarr"), tmp_path, SMALL)
 
 
