@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from simgen.build import workers
 from simgen.build.part import CRASHED, Make, PartReport, run_part
@@ -25,6 +26,7 @@ from simgen.build.planning import (
     plan,
     report_os_errors,
 )
+from simgen.build.workers import interruptible
 from simgen.recipe import Recipe
 from simgen.store import catalog, ledger, writer
 from simgen.store.layout import (
@@ -87,14 +89,17 @@ def build(
         BuildError: The folder cannot take this recipe, or the disk cannot hold the plan.
         LockedError: Another process builds there.
         DiskFullError: The disk filled up; what is committed is kept.
-        KeyboardInterrupt: Interrupted; the parts in hand were finished first.
+        KeyboardInterrupt: Interrupted; the parts in hand were finished first. The second Ctrl-C
+            drops them.
     """
     began = time.perf_counter()
-    with writing(recipe, out, retry_quarantined=retry_quarantined) as todo:
+    with writing(recipe, out, retry_quarantined=retry_quarantined) as todo, interruptible() as stop:
         done = len(todo.parts) - len(todo.todo)
-        for number, report in enumerate(_run(todo, workers, scheduler, make), done + 1):
+        for number, report in enumerate(_run(todo, workers, scheduler, make, stop), done + 1):
             if progress:
                 progress(report, number, len(todo.parts))
+        if stop.is_set():
+            raise KeyboardInterrupt
         summary = publish(recipe, out)
     return Report(
         out=todo.out,
@@ -106,15 +111,23 @@ def build(
     )
 
 
-def _run(todo: Plan, count: int, scheduler: str | None, make: Make | None) -> Iterator[PartReport]:
-    if scheduler is None and (count <= 1 or len(todo.todo) <= 1):
+def _run(
+    todo: Plan, count: int, scheduler: str | None, make: Make | None, stop: Event
+) -> Iterator[PartReport]:
+    """Make the parts here or on Dask, one report each, until `stop` is set."""
+    if not todo.todo:
+        return
+    if scheduler is None and (count <= 1 or len(todo.todo) == 1):
         for part in todo.todo:
+            if stop.is_set():
+                return
             yield run_part(todo.recipe, part, todo.out, make=make)
         return
     with workers.client(min(count, len(todo.todo)), scheduler) as client:
         yield from workers.run(
-            client, run_part, todo.todo, recipe=todo.recipe, out=todo.out, make=make, watchdog=True
-        )
+            client, run_part, todo.todo, recipe=todo.recipe, out=todo.out, stop=stop, make=make,
+            watchdog=True,
+        )  # fmt: skip
 
 
 @contextmanager
@@ -175,20 +188,26 @@ def publish(recipe: Recipe, out: str | Path) -> dict[str, int]:
         "quarantined": sum(len(m["quarantined"]) for m in markers),
         "bytes": sum(o["bytes"] for m in markers for o in m["objects"].values()),
     }
-    described = files | texts | {key: (left.out / key).read_bytes() for key in metadata(recipe)}
+    files = metadata(recipe) | files
     complete = canonical_json(
         {
             "format_version": FORMAT_VERSION,
             "recipe_hash": recipe.hash,
             **counts,
-            "objects": {key: writer.describe(data) for key, data in described.items()},
+            "objects": {key: writer.describe(data) for key, data in (files | texts).items()},
         }
     )
-    path = left.out / COMPLETE
-    if not (path.exists() and path.read_bytes() == complete):
-        writer.write_objects(left.out, files)
+    # Written anew from what they are made of, so damage is mended here and never vouched for
+    if wrong := {key: data for key, data in files.items() if not _holds(left.out / key, data)}:
+        (left.out / COMPLETE).unlink(missing_ok=True)
+        writer.write_objects(left.out, wrong)
+    if not _holds(left.out / COMPLETE, complete):
         writer.write_objects(left.out, {COMPLETE: complete})
     return counts
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.exists() and path.read_bytes() == data
 
 
 def _forget_crashes(done: Plan) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import faulthandler
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from simgen import episode as episodes
-from simgen.motion import SimulationError
 from simgen.build.planning import Part
+from simgen.motion import SimulationError
 from simgen.recipe import Recipe
 from simgen.store import arrays, catalog, ledger, shard, writer
 from simgen.store.layout import FORMAT_VERSION, array_specs, shard_path
@@ -47,14 +49,20 @@ def run_part(
     hand in three attempts that died is not tried again.
 
     Args:
-        watchdog: End this process when an episode hangs. For worker processes.
+        out: The dataset's folder, made by `writing`.
+        make: Stands in for simgen.episode.make_episode.
+        watchdog: End this process when an episode hangs for EPISODE_TIMEOUT_S. For workers.
+    Raises:
+        DiskFullError: No room; the part is not committed.
+        RuntimeError: The part killed its process three times while it was being stored.
     """
     out = Path(out).absolute()
     attempts = ledger.Attempts(out, part.name)
     deaths = attempts.deaths()
     if deaths[ledger.STORING] >= ledger.ATTEMPTS:
         raise RuntimeError(
-            f"part {part.name} killed its process {ledger.ATTEMPTS} times in storing"
+            f"part {part.name} of {out} killed its process {ledger.ATTEMPTS} times in storing; "
+            f"give it more memory, delete {attempts.path} and run the same command again"
         )
     work = _Work(recipe, part)
     with attempts.attempt():
@@ -63,14 +71,25 @@ def run_part(
                 work.reject(index, [f"{CRASHED} {deaths[str(index)]} times"])
                 continue
             attempts.enter(str(index))
-            if watchdog:
-                faulthandler.dump_traceback_later(EPISODE_TIMEOUT_S, exit=True)
-            work.add(row, index, make or episodes.make_episode)
-            faulthandler.cancel_dump_traceback_later()
+            with _limited(EPISODE_TIMEOUT_S if watchdog else None):
+                work.add(row, index, make or episodes.make_episode)
         attempts.enter(ledger.STORING)
         size = work.commit(out)
     ledger.record_costs(out, part.name, dict(work.costs_s))
     return PartReport(part, len(work.episodes), len(work.quarantined), size, dict(work.costs_s))
+
+
+@contextmanager
+def _limited(seconds: float | None) -> Iterator[None]:
+    """End the process, its stacks on stderr, if what is inside takes longer; None: no limit."""
+    if seconds is None:
+        yield
+        return
+    faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__)
+    try:
+        yield
+    finally:  # an error must not leave the limit to whatever this process does next
+        faulthandler.cancel_dump_traceback_later()
 
 
 class _Work:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +20,31 @@ SETTINGS = {
     "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
     "distributed.admin.tick.limit": "1h",
 }
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; the second one raises KeyboardInterrupt as usual.
+
+    Nothing changes in a thread other than the main one, which signals never reach, and where
+    Ctrl-C is ignored.
+    """
+    stop = threading.Event()
+    here = threading.current_thread() is threading.main_thread()
+    if not here or not callable(signal.getsignal(signal.SIGINT)):
+        yield stop
+        return
+
+    def first(number: int, frame: Any) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+        print("finishing what is in hand; Ctrl-C again drops it", file=sys.stderr)
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -58,14 +85,19 @@ def _ignore_interrupts() -> Any:
 
 
 def run(
-    client: Any, function: Callable, parts: Sequence, *, recipe: Any, out: Any, **options: Any
+    client: Any,
+    function: Callable,
+    parts: Sequence,
+    *,
+    recipe: Any,
+    out: Any,
+    stop: threading.Event,
+    **options: Any,
 ) -> Iterator:
     """Results of function(recipe, part, out, **options) as they finish.
 
-    Two parts a worker are in flight: enough to keep it busy, and few to finish when interrupted.
-
-    Raises:
-        KeyboardInterrupt: After the parts in hand are done.
+    Two parts a worker are in flight: enough to keep it busy, and few to finish when `stop` is set.
+    An error is raised when they are finished too: a part that is cut off counts as a crash.
     """
     from distributed import as_completed
 
@@ -74,7 +106,7 @@ def run(
     ahead = 2 * max(1, sum(client.nthreads().values()))
 
     def submit() -> None:
-        if (part := next(waiting, None)) is not None:
+        if not stop.is_set() and (part := next(waiting, None)) is not None:
             flying.add(client.submit(function, recipe, part, out, pure=False, **options))
 
     for _ in range(ahead):
@@ -84,7 +116,7 @@ def run(
             yield future.result()
             future.release()
             submit()
-    except KeyboardInterrupt:
+    except Exception:
         for future in flying:
-            future.result()
+            future.exception()  # waits
         raise

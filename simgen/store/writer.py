@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,10 +45,11 @@ def write_objects(out: Path, objects: Mapping[str, bytes]) -> None:
     """
     folder = ledger.temporary(out)
     folder.mkdir(parents=True, exist_ok=True)
+    call = secrets.token_hex(8)  # process ids repeat across machines that share the folder
     waiting: dict[str, Path] = {}
     try:
         for number, (key, data) in enumerate(objects.items()):
-            waiting[key] = folder / f"{os.getpid()}-{number}"
+            waiting[key] = folder / f"{call}-{number}"
             waiting[key].write_bytes(data)
         _sync(waiting.values())
         for key, path in waiting.items():

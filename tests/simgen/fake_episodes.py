@@ -102,6 +102,18 @@ def make_poison(recipe: Recipe, index: int) -> Episode:
     return make(recipe, index)
 
 
+def make_hang(recipe: Recipe, index: int) -> Episode:
+    """The first episode never ends, as native code that loops does."""
+    time.sleep(1000)
+
+
+def make_broken_beside_slow(recipe: Recipe, index: int) -> Episode:
+    """A bug in the first part while another worker has one in hand."""
+    if index == 0:
+        raise ZeroDivisionError("a bug of ours")
+    return make_slowly(recipe, index)
+
+
 def make_broken(recipe: Recipe, index: int) -> Episode:
     """A bug, not physics: must stop the build."""
     raise ZeroDivisionError("a bug of ours")

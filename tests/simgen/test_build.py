@@ -57,6 +57,22 @@ def test_a_second_run_does_nothing(dataset: Path):
 
 
 @pytest.mark.parametrize(
+    "key", ["catalog.parquet", "events.parquet", "complete.json", "t10_16x24/rgb/zarr.json"]
+)
+@pytest.mark.parametrize("published", [True, False])
+def test_tables_and_metadata_are_mended_and_never_vouched_for(
+    finished: Path, dataset: Path, key: str, published: bool
+):
+    data = bytearray((dataset / key).read_bytes())
+    data[len(data) // 2] ^= 1
+    (dataset / key).write_bytes(data)
+    if not published:
+        (dataset / "complete.json").unlink()
+    assert build(recipe(), dataset, workers=1, make=make).parts_run == 0
+    assert contents(dataset) == contents(finished)
+
+
+@pytest.mark.parametrize(
     "tear",
     [
         lambda out: (out / "parts/t10_16x24-000001.json").unlink(),

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fake_episodes import REJECTED, contents, make, recipe
+from fake_episodes import REJECTED, contents, make, make_broken, recipe
 
 import simgen
-from simgen.build import LockedError, build
+from simgen.build import LockedError, build, part, plan, run_part
 from simgen.store import ledger, writer
 from simgen.store.inspect import inspect
 
@@ -49,6 +49,10 @@ def wait_for_line(process: subprocess.Popen, word: str) -> None:
         if word in line:
             return
     raise AssertionError(f"the build ended before {word!r}: {process.stderr.read()}")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*"))
 
 
 @pytest.mark.parametrize(
@@ -105,17 +109,83 @@ def test_a_crash_between_any_write_sync_and_rename(
     assert contents(out) == contents(finished)
 
 
-def test_an_interrupt_finishes_what_is_in_hand(finished: Path, tmp_path: Path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupt_finishes_what_is_in_hand(finished: Path, tmp_path: Path, workers: int):
     out = tmp_path / "stopped.zarr"
-    with start(out, "make_slowly", 2) as process:
+    with start(out, "make_slowly", workers) as process:
         wait_for_line(process, "-00000")
+        begun = set(names(out / ".build" / "attempts"))
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers get it too
         errors = finish(process)
+    assert "finishing what is in hand" in errors
     assert "KeyboardInterrupt" in errors
-    assert not (out / "complete.json").exists() or inspect(out)["complete"]
-    assert list((out / ".build" / "attempts").glob("*")) == []
+    assert not (out / "complete.json").exists()
+    assert names(out / ".build" / "attempts") == []
+    assert begun <= {name.removesuffix(".json") for name in names(out / "parts")}
+    assert inspect(out)["missing"] == 0 or workers == 1  # four parts are in hand of two workers
     build(recipe(), out, workers=1, make=make)
     assert contents(out) == contents(finished)
+
+
+def test_a_second_interrupt_drops_it(finished: Path, tmp_path: Path):
+    out = tmp_path / "dropped.zarr"
+    with start(out, "make_hang") as process:
+        wait_for_line(process, "begun")
+        while not names(out / ".build" / "attempts"):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        for line in process.stderr:
+            if "Ctrl-C again drops it" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        finish(process)
+    assert process.returncode == -signal.SIGINT
+    (left,) = names(out / ".build" / "attempts")
+    assert ledger.Attempts(out, left).deaths() == {}  # it is not taken for a crash
+    build(recipe(), out, workers=1, make=make)
+    assert contents(out) == contents(finished)
+
+
+def test_a_bug_in_one_part_lets_the_others_finish(tmp_path: Path):
+    """Cut off, they would count as crashes, and three of those give an episode up."""
+    out = tmp_path / "bug.zarr"
+    with start(out, "make_broken_beside_slow", 2) as process:
+        errors = finish(process)
+    assert "a bug of ours" in errors
+    assert process.returncode == 1
+    left = [ledger.Attempts(out, name).deaths() for name in names(out / ".build" / "attempts")]
+    assert not any(left)
+    assert inspect(out)["parts"] == 3  # all but the one with the bug
+
+
+def test_an_episode_that_hangs_ends_its_process(tmp_path: Path):
+    out = tmp_path / "hang.zarr"
+    code = (
+        "from pathlib import Path; import fake_episodes as f; from simgen.build import part, plan; "
+        f"out = Path({str(out)!r}); part.EPISODE_TIMEOUT_S = 0.2; "
+        "part.run_part(f.recipe(), plan(f.recipe(), out).parts[0], out, make=f.make_hang, "
+        "watchdog=True)"
+    )
+    paths = os.pathsep.join([str(SCRIPT.parent), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Timeout" in done.stderr
+    assert "make_hang" in done.stderr  # where it hung
+    (left,) = names(out / ".build" / "attempts")
+    assert ledger.Attempts(out, left).deaths() == {"0": 1}
+
+
+def test_the_limit_of_a_broken_episode_does_not_outlive_it(tmp_path: Path, monkeypatch):
+    armed = []
+    monkeypatch.setattr(part.faulthandler, "dump_traceback_later", lambda *a, **k: armed.append(1))
+    monkeypatch.setattr(part.faulthandler, "cancel_dump_traceback_later", armed.clear)
+    first = plan(recipe(), tmp_path / "x").parts[0]
+    with pytest.raises(ZeroDivisionError):
+        run_part(recipe(), first, tmp_path / "x", make=make_broken, watchdog=True)
+    assert armed == []
 
 
 @pytest.mark.parametrize("workers", [1, 2])
