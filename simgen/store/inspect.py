@@ -6,24 +6,30 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simgen.store import layout, ledger
+from simgen.store.reader import UnreadableError
+from simgen.store.shard import IntegrityError
 
 
 def inspect(path: str | Path) -> dict:
     """Counts, sizes, provenance and state of a dataset, finished or not, as plain JSON values.
 
     Raises:
-        ValueError: The folder holds no dataset of ours.
+        UnreadableError: The folder holds no dataset of ours.
+        IntegrityError: A marker or a table is damaged or missing.
     """
     path = Path(path).absolute()
     try:
         attrs = json.loads((path / "zarr.json").read_bytes())["attributes"]
         recipe = attrs["recipe"]
     except (OSError, ValueError, KeyError):
-        raise ValueError(f"{path} is no physreel dataset; give a folder that was built") from None
-    markers = [json.loads(p.read_bytes()) for p in sorted((path / layout.PARTS).glob("*.json"))]
+        raise UnreadableError(
+            f"{path} is no physreel dataset; give a folder that was built"
+        ) from None
+    markers = [_marker(found) for found in sorted((path / layout.PARTS).glob("*.json"))]
     rows = [row for marker in markers for row in marker["episodes"]]
     rejected = [row for marker in markers for row in marker["quarantined"]]
     complete = (path / layout.COMPLETE).exists()
@@ -47,11 +53,29 @@ def inspect(path: str | Path) -> dict:
         "cpu_seconds": {k: round(v, 3) for k, v in sorted(ledger.costs(path).items())},
         "provenance": {key: value for key, value in attrs.items() if key != "recipe"},
         "tables": {
-            name: pq.read_metadata(path / name).num_rows
+            name: _rows(path / name)
             for name in (layout.CATALOG, layout.EVENTS, layout.QUARANTINE)
             if complete
         },
     }
+
+
+def _marker(path: Path) -> dict:
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError:
+        raise IntegrityError(
+            f"{path} is damaged; run the same `simgen build` again to make its part anew"
+        ) from None
+
+
+def _rows(path: Path) -> int:
+    try:
+        return pq.read_metadata(path).num_rows
+    except (OSError, pa.ArrowInvalid):
+        raise IntegrityError(
+            f"{path} is missing or damaged; run the same `simgen build` again to write it anew"
+        ) from None
 
 
 def summary(facts: dict) -> str:

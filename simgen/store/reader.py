@@ -29,12 +29,12 @@ def open(path: str | Path, *, verify_on_read: bool = False) -> Dataset:
         verify_on_read: Also compare every object's hash with its marker at first use.
     Raises:
         UnreadableError: No dataset, an unfinished one, or a newer format.
-        IntegrityError: The catalog is not the one that was published.
+        IntegrityError: The completion marker is damaged.
     """
     path = Path(path).absolute()
     try:
         attrs = json.loads((path / "zarr.json").read_bytes())["attributes"]
-        known = attrs["format"] == "physreel"
+        known = attrs["format"] == "physreel" and isinstance(attrs["format_version"], int)
     except FileNotFoundError:
         raise UnreadableError(f"{path} is no dataset (no zarr.json); give a built folder") from None
     except (ValueError, KeyError, TypeError):
@@ -58,7 +58,7 @@ class Dataset:
 
     def __init__(self, path: Path, attrs: dict, *, verify_on_read: bool = False):
         self.path, self.attrs, self.verify_on_read = path, attrs, verify_on_read
-        self.complete = json.loads((path / layout.COMPLETE).read_bytes())
+        self.complete = _completion(path / layout.COMPLETE)
         self._groups: dict[str, dict[str, ArraySpec]] = {}
         self._shard = lru_cache(maxsize=SHARDS_OPEN)(self._open_shard)
 
@@ -67,7 +67,11 @@ class Dataset:
 
     @cached_property
     def catalog(self) -> pa.Table:
-        """A row an episode, memory-mapped; columns in docs/format.md."""
+        """A row an episode; columns in docs/format.md.
+
+        Raises:
+            IntegrityError: It is not the one that was published. So do quarantine and events.
+        """
         return self._table(layout.CATALOG)
 
     @cached_property
@@ -195,8 +199,31 @@ class Dataset:
 
     def _table(self, name: str) -> pa.Table:
         try:
-            if (self.path / name).stat().st_size != self.complete["objects"][name]["bytes"]:
-                raise IntegrityError(f"{name} of {self.path} is not the one that was published")
-            return pq.read_table(self.path / name, memory_map=True)
-        except (FileNotFoundError, pa.ArrowInvalid) as error:
-            raise IntegrityError(f"{name} of {self.path} cannot be read: {error}") from None
+            data = (self.path / name).read_bytes()
+        except FileNotFoundError:
+            data = b""
+        if writer.describe(data) != self.complete["objects"].get(name):  # Parquet checks nothing
+            raise IntegrityError(
+                f"{name} of {self.path} is not the one that was published; run the same "
+                "`simgen build` again to write it anew"
+            )
+        return pq.read_table(pa.BufferReader(data))
+
+
+def _completion(path: Path) -> dict:
+    """The completion marker.
+
+    Raises:
+        IntegrityError: It is damaged.
+    """
+    try:
+        complete = json.loads(path.read_bytes())
+        whole = {"episodes", "quarantined", "bytes", "recipe_hash"} <= set(complete)
+        whole = whole and all(
+            set(told) == {"bytes", "xxh3"} for told in complete["objects"].values()
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise IntegrityError(f"{path} is damaged; run the same `simgen build` again to publish")
+    return complete

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -62,34 +62,27 @@ def verify(
         make: simgen.episode.make_episode, where `sample` is not zero.
     Raises:
         UnreadableError: No finished dataset there.
+        IntegrityError: The completion marker is damaged.
+        ValueError: `sample` is not zero and other versions or another CPU made the dataset.
     """
-    path = Path(path).absolute()
-    complete = _complete(path)
+    dataset = reader.open(path)  # its tables are for the checks to read
+    path, complete = dataset.path, dataset.complete
     problems = list(_check_published(path, complete))
-    markers, sizes = [], []
-    for key in sorted(complete["objects"]):
-        if key.startswith(f"{layout.PARTS}/") and not any(p.key == key for p in problems):
-            markers.append(json.loads((path / key).read_bytes()))
+    damaged = {problem.key for problem in problems}
+    keys = [key for key in sorted(complete["objects"]) if key.startswith(f"{layout.PARTS}/")]
+    markers = [json.loads((path / key).read_bytes()) for key in keys if key not in damaged]
     for marker in markers:
-        problems += _check_part(path, marker)
-        sizes += [told["bytes"] for told in marker["objects"].values()]
-    if not any(p.key in (layout.CATALOG, layout.EVENTS, layout.QUARANTINE) for p in problems):
-        problems += _check_tables(path, markers)
+        problems += _check_part(path, marker, damaged)
+    if not damaged & {layout.CATALOG, layout.EVENTS, layout.QUARANTINE, *keys}:
+        problems += _check_tables(dataset, markers)
+        problems += _check_counts(dataset, markers)
     again: tuple[str, ...] = ()
     if sample > 0 and not problems:
-        again = _drawn(path, sample)
-        problems += _check_again(path, again, make)
-    return Report(path, complete["episodes"], len(sizes), sum(sizes), again, tuple(problems))
-
-
-def _complete(path: Path) -> dict:
-    """The completion marker. A catalog that cannot be opened is for the checks to report."""
-    try:
-        return reader.open(path).complete
-    except (ValueError, KeyError):
-        raise IntegrityError(
-            f"{path / layout.COMPLETE} is damaged; build again to publish"
-        ) from None
+        again = _drawn(dataset, sample)
+        problems += _check_again(dataset, again, make)
+    sizes = [told["bytes"] for marker in markers for told in marker["objects"].values()]
+    episodes = sum(len(marker["episodes"]) for marker in markers)
+    return Report(path, episodes, len(sizes), sum(sizes), again, tuple(problems))
 
 
 def _check_published(path: Path, complete: dict) -> Iterator[Problem]:
@@ -101,6 +94,9 @@ def _check_published(path: Path, complete: dict) -> Iterator[Problem]:
     for found in sorted((path / layout.PARTS).glob("*.json")):
         if (key := f"{layout.PARTS}/{found.name}") not in listed:
             yield Problem(key, "is no part of the published dataset")
+    for found in sorted(path.glob("**/zarr.json")):
+        if (key := found.relative_to(path).as_posix()) not in complete["objects"]:
+            yield Problem(key, "is no metadata of the published dataset")
 
 
 def _difference(path: Path, told: dict) -> str:
@@ -114,14 +110,17 @@ def _difference(path: Path, told: dict) -> str:
     return "" if writer.digest(data) == told["xxh3"] else "has other bytes than were written"
 
 
-def _check_part(path: Path, marker: dict) -> Iterator[Problem]:
-    specs = metadata.stored_specs(path / marker["bucket"])
+def _check_part(path: Path, marker: dict, damaged: Collection[str]) -> Iterator[Problem]:
+    """A part's objects against its marker; `damaged` are the keys that cannot be relied on."""
+    root, group = "zarr.json", f"{marker['bucket']}/zarr.json"
+    described = not {root, group} & set(damaged)
+    specs = metadata.stored_specs(path / marker["bucket"]) if described else {}
     by_key = {layout.shard_path(marker["bucket"], s, marker["part"]): s for s in specs.values()}
     for key, told in marker["objects"].items():
         if what := _difference(path / key, told):
-            spec = by_key[key]
-            hit = _damaged(path, key, spec, marker) or _holders(spec.name, marker)
-            yield Problem(key, what, spec.name, tuple(hit))
+            array = key.split("/")[1]
+            hit = _damaged(path, key, by_key[key], marker) if key in by_key else []
+            yield Problem(key, what, array, tuple(hit or _holders(array, marker)))
     held = {name for row in marker["episodes"] for name in json.loads(row["hashes"])}
     for key in sorted(key for key, spec in by_key.items() if spec.name in held):
         if key not in marker["objects"]:
@@ -154,9 +153,24 @@ def _damaged(path: Path, key: str, spec: layout.ArraySpec, marker: dict) -> list
     return damaged
 
 
-def _check_tables(path: Path, markers: list[dict]) -> Iterator[Problem]:
+def _check_counts(dataset: reader.Dataset, markers: list[dict]) -> Iterator[Problem]:
+    """What the completion marker says of itself: no other object holds its hash."""
+    wanted = {
+        "episodes": sum(len(marker["episodes"]) for marker in markers),
+        "quarantined": sum(len(marker["quarantined"]) for marker in markers),
+        "bytes": sum(told["bytes"] for m in markers for told in m["objects"].values()),
+        "recipe_hash": dataset.attrs["recipe_hash"],
+    }
+    for name, value in wanted.items():
+        if (given := dataset.complete[name]) != value:
+            yield Problem(layout.COMPLETE, f"says {name} {given}, the parts say {value}")
+    missing = {layout.CATALOG, layout.EVENTS, layout.QUARANTINE, "zarr.json"}
+    for key in sorted(missing - set(dataset.complete["objects"])):
+        yield Problem(layout.COMPLETE, f"does not name {key}")
+
+
+def _check_tables(dataset: reader.Dataset, markers: list[dict]) -> Iterator[Problem]:
     """The published tables against what the parts say."""
-    dataset = reader.open(path)
     published = (dataset.catalog, dataset.events(), dataset.quarantine)
     names = (layout.CATALOG, layout.EVENTS, layout.QUARANTINE)
     for name, table, wanted in zip(names, published, catalog.tables(markers), strict=True):
@@ -172,23 +186,33 @@ def _first_difference(table: pa.Table, wanted: pa.Table) -> str:
     return f", first at episode {row['episode_id']}" if row else ""
 
 
-def _drawn(path: Path, sample: float) -> tuple[str, ...]:
+def _drawn(dataset: reader.Dataset, sample: float) -> tuple[str, ...]:
     """Evenly spread episodes, the same on every call."""
-    names = reader.open(path).catalog.column("episode_id").to_pylist()
+    names = dataset.catalog.column("episode_id").to_pylist()
     count = min(len(names), ceil(sample * len(names)))
     return tuple(names[i * len(names) // count] for i in range(count))
 
 
 def _check_again(
-    path: Path, names: tuple[str, ...], make: Callable[[Recipe, int], Episode] | None
+    dataset: reader.Dataset, names: tuple[str, ...], make: Callable[[Recipe, int], Episode] | None
 ) -> Iterator[Problem]:
-    dataset = reader.open(path)
     recipe = Recipe.model_validate_json(json.dumps(dataset.attrs["recipe"]))
+    here = metadata.provenance(recipe)
+    for key in ("simgen_version", "engine_versions", "cpu"):
+        if (made := dataset.attrs[key]) != here[key]:
+            raise ValueError(
+                f"{dataset.path} was made with {key} {made}, here it is {here[key]}: simulating "
+                "again gives other bytes; do it there, or verify without a sample"
+            )
     for name in names:
         row = dataset.row(name)
         specs = layout.array_specs(recipe, row["bucket"])
         stored = json.loads(row["hashes"])
         episode = make(recipe, row["index"])
+        if episode.reasons:
+            what = f"simulates to a rejected clip ({'; '.join(episode.reasons)})"
+            yield Problem(layout.CATALOG, what, ", ".join(stored), (name,))
+            continue
         for array, data in arrays.stored_arrays(episode, specs):
             if writer.digest(data) != stored.get(array):
                 key = f"{row['bucket']}/{array}"

@@ -127,6 +127,17 @@ def test_a_newer_format_is_refused(dataset: Path):
         simgen.open(dataset)
 
 
+@pytest.mark.parametrize("name", ["catalog.parquet", "events.parquet", "quarantine.parquet"])
+def test_a_flipped_bit_in_a_table_is_refused(dataset: Path, name: str):
+    """Parquet itself may read it as other words."""
+    data = bytearray((dataset / name).read_bytes())
+    data[60] ^= 1
+    (dataset / name).write_bytes(data)
+    opened = simgen.open(dataset)
+    with pytest.raises(IntegrityError, match=f"{name} of .* not the one .*simgen build` again"):
+        opened.catalog, opened.events(), opened.quarantine
+
+
 def test_a_replaced_catalog_is_refused(dataset: Path, tmp_path: Path):
     other = tmp_path / "other.zarr"
     build(fake_episodes.recipe(3), other, workers=1, make=fake_episodes.make)

@@ -9,8 +9,10 @@ import fake_episodes
 import pytest
 
 import simgen
+from simgen.store import metadata
 from simgen.store.inspect import inspect, summary
 from simgen.store.reader import UnreadableError
+from simgen.store.shard import IntegrityError
 from simgen.store.verify import verify
 
 BUCKET = "t10_16x24"
@@ -81,6 +83,39 @@ def test_damaged_tables_markers_and_metadata_are_named(dataset: Path, key: str):
     assert key in [problem.key for problem in verify(dataset).problems]
 
 
+@pytest.mark.parametrize("key", [f"{BUCKET}/zarr.json", "zarr.json"])
+def test_objects_are_checked_where_their_description_is_damaged(dataset: Path, key: str):
+    text = (dataset / key).read_text()
+    (dataset / key).write_text(text.replace('"shape"', '"shapo"', 1))
+    flip(next((dataset / BUCKET / "rgb").glob("c.0.*")), 3)
+    group, rgb = sorted(verify(dataset).problems, key=lambda problem: problem.array)
+    assert (group.key, group.what) == (key, "has other bytes than were written")
+    assert (rgb.array, rgb.episodes) == ("rgb", episodes_of(dataset, 0))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"episodes": 9', '"episodes": 8', "says episodes 8, the parts say 9"),
+        ('"bytes": ', '"bytos": ', "complete.json is damaged; run the same `simgen build` again"),
+        ('"objects"', '"objekts"', "complete.json is damaged; run the same `simgen build` again"),
+        ('"recipe_hash": "', '"recipe_hash": "f', "says recipe_hash f"),
+        ('rgb/zarr.json": {', 'rgb/zerr.json": {', "rgb/zarr.json: is no metadata"),
+        ("{", "", "complete.json is damaged; run the same `simgen build` again"),
+    ],
+)
+def test_a_damaged_completion_marker_is_found(dataset: Path, old: str, new: str, said: str):
+    path = dataset / "complete.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    try:
+        found = "\n".join(map(str, verify(dataset).problems))
+    except IntegrityError as error:
+        found = str(error)
+    assert said in found
+
+
 def test_a_catalog_that_disagrees_with_the_parts(dataset: Path):
     """Someone exchanges the catalog and even mends the completion marker."""
     import pyarrow.parquet as pq
@@ -115,6 +150,22 @@ def test_simulating_again_finds_what_hashes_cannot(dataset: Path):
     assert len({p.episodes for p in problems}) == 3
 
 
+def test_simulating_again_to_a_rejected_clip_is_a_problem(dataset: Path):
+    def reject(recipe, index):
+        made = fake_episodes.make(recipe, index)
+        return type(made)(**{**vars(made), "reasons": ("too dark",)})
+
+    (problem,) = verify(dataset, sample=0.1, make=reject).problems
+    assert "simulates to a rejected clip (too dark)" in str(problem)
+
+
+def test_simulating_again_elsewhere_is_refused(dataset: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(metadata, "version", lambda package: "9.9")
+    assert verify(dataset).intact
+    with pytest.raises(ValueError, match=r"engine_versions .*9\.9.*verify without a sample"):
+        verify(dataset, sample=0.1, make=fake_episodes.make)
+
+
 def test_an_unfinished_dataset_cannot_be_verified(dataset: Path):
     (dataset / "complete.json").unlink()
     with pytest.raises(UnreadableError, match="unfinished"):
@@ -140,5 +191,12 @@ def test_inspect_says_what_is_missing(dataset: Path):
     facts = inspect(dataset)
     assert (facts["complete"], facts["missing"]) == (False, 3)
     assert "unfinished: 3 episodes missing" in summary(facts)
-    with pytest.raises(ValueError, match="no physreel dataset"):
+    with pytest.raises(UnreadableError, match="no physreel dataset"):
         inspect(dataset / "parts")
+
+
+@pytest.mark.parametrize("key", [f"parts/{BUCKET}-000000.json", "events.parquet"])
+def test_inspect_names_what_is_damaged(dataset: Path, key: str):
+    (dataset / key).write_bytes(b"half")
+    with pytest.raises(IntegrityError, match=f"{key} is .*damaged; run the same `simgen build`"):
+        inspect(dataset)
