@@ -82,8 +82,10 @@ def make_episode(recipe: Recipe, index: int) -> Episode:
     clock.lap("render")
     truth = measure(scene, motion, cameras, outcome, frames["segmentation"])
     reasons = objections(scene, motion, truth, frames)
-    rng = recipe.rng(index, "captions")
-    captions, clauses = describe(scene, motion, cameras, outcome, truth, rng)
+    captions, clauses = {}, ()
+    if not reasons:  # a broken clip has no facts to tell
+        rng = recipe.rng(index, "captions")
+        captions, clauses = describe(scene, motion, cameras, outcome, truth, rng)
     return Episode(
         **made,
         scene=scene,

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int32
 
 from simgen.families import Outcome
-from simgen.motion import Motion
+from simgen.motion import Motion, centre_velocity
 from simgen.scene import Scene
 
 EVENT_KINDS = (
@@ -121,29 +121,44 @@ def runs(flags: Bool[np.ndarray, " time"]) -> Iterator[tuple[int, int]]:
 
 
 def apexes(scene: Scene, motion: Motion) -> Iterator[Event]:
-    """Tops of the flights of free objects that touch nothing, where gravity points down.
+    """Tops of the flights of free objects that nothing touches or holds, where gravity points down.
 
-    The time is where the vertical velocity, taken as linear between two frames, crosses zero.
+    The time is where the vertical velocity crosses zero: in free flight it is linear in time, so
+    that is exact. `value` is the height of the centre of mass there.
     """
     if not scene.gravity[2] < 0:
         return
     times = np.arange(len(motion.position)) / scene.frame_rate_hz
+    velocity = centre_velocity(motion)[..., 2]
     for rows in objects(scene).values():
         if scene.bodies[rows[0]].motion != "free":
             continue  # hung from something
         mass = np.array([scene.bodies[row].mass_kg for row in rows])
         height = motion.centre_of_mass[:, rows, 2] @ mass / mass.sum()
-        rate = np.gradient(height, times)
+        speed = velocity[:, rows] @ mass / mass.sum()
         low = height[0]
-        for t in range(1, scene.frames - 1):
+        for t in range(scene.frames - 1):
             low = min(low, height[t])
-            if not rate[t] > 0 >= rate[t + 1]:
+            if not speed[t] > 0 >= speed[t + 1]:
                 continue
-            top = max(height[t], height[t + 1])
+            wait = speed[t] / (speed[t] - speed[t + 1]) / scene.frame_rate_hz
+            top = height[t] + speed[t] * wait / 2
             if top - low > APEX_RISE_M and not touching(motion, rows, times[t], times[t + 1]):
-                at = times[t] + rate[t] / (rate[t] - rate[t + 1]) / scene.frame_rate_hz
-                yield Event("", "apex", float(at), float(at), rows[0], value=f"{top:.3f} m")
+                at = float(times[t] + wait)
+                yield Event("", "apex", at, at, rows[0], value=f"{top:.3f} m")
             low = top
+
+
+def held_until(scene: Scene, motion: Motion, rows: list[int]) -> float:
+    """Seconds at which the last grip on any of the bodies opens: 0 without one, inf if it stays."""
+    names = {scene.bodies[row].name for row in rows}
+    last_s = 0.0
+    for column, connect in enumerate(scene.connects, start=len(scene.actuators)):
+        if {connect.body_a, connect.body_b} & names:
+            opened = np.flatnonzero(motion.action[: scene.frames, column])
+            open_s = (opened[0] + 1) / scene.frame_rate_hz if len(opened) else np.inf
+            last_s = max(last_s, float(open_s))
+    return last_s
 
 
 def touching(motion: Motion, rows: list[int], start_s: float, end_s: float) -> bool:

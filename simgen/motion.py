@@ -50,3 +50,9 @@ class Motion:
     potential_energy_j: Float64[np.ndarray, " time1"]  # gravity and springs
     state: Float64[np.ndarray, "keyframe state"]  # restorable by the same engine
     state_frames: Int32[np.ndarray, " keyframe"]
+
+
+def centre_velocity(motion: Motion) -> Float64[np.ndarray, "time1 body 3"]:
+    """Velocities of the centres of mass, m/s, world frame: v + omega x (c - origin)."""
+    arm = motion.centre_of_mass - motion.position
+    return motion.velocity + np.cross(motion.angular_velocity, arm)

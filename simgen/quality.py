@@ -57,13 +57,17 @@ def objections(
 
 
 def not_finite(motion: Motion) -> Iterator[str]:
+    """Arrays with NaN or infinity, and touches; every other bound would let NaN through."""
     for name in (
-        "position", "quaternion", "velocity", "angular_velocity", "joint_position",
-        "joint_velocity", "kinetic_energy_j", "potential_energy_j", "action",
+        "position", "quaternion", "velocity", "angular_velocity", "centre_of_mass",
+        "joint_position", "joint_velocity", "joint_torque", "kinetic_energy_j",
+        "potential_energy_j", "deepest_penetration_m", "action",
     ):  # fmt: skip
         bad = ~np.isfinite(getattr(motion, name))
         if bad.any():
             yield f"{name} is not finite from frame {int(np.argwhere(bad)[0, 0])} on"
+    if not np.isfinite(motion.contacts["impulse_ns"]).all():
+        yield "the impulse of a contact is not finite"
 
 
 def disordered(scene: Scene, motion: Motion) -> Iterator[str]:

@@ -10,11 +10,11 @@ from jaxtyping import Bool, Float32, Float64, Int32, UInt8
 from simgen.cameras import CameraTrack, project
 from simgen.events import Event, find_events
 from simgen.families import Outcome
-from simgen.motion import Motion
+from simgen.motion import Motion, centre_velocity
 from simgen.renderers.raycast import silhouette_areas
 from simgen.scene import Scene
 
-__all__ = ["Event", "Truth", "centre_velocity", "measure", "momentum"]
+__all__ = ["Event", "Truth", "measure", "momentum"]
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,6 @@ def inside_picture(
     """Whether each body's centre of mass projects into the picture."""
     x, y = track[..., 0], track[..., 1]
     return (x >= 0) & (x < width) & (y >= 0) & (y < height)  # NaN compares false
-
-
-def centre_velocity(motion: Motion) -> Float64[np.ndarray, "time1 body 3"]:
-    """Velocities of the centres of mass, m/s: v + omega x (c - origin)."""
-    arm = motion.centre_of_mass - motion.position
-    return motion.velocity + np.cross(motion.angular_velocity, arm)
 
 
 def momentum(scene: Scene, motion: Motion) -> Float64[np.ndarray, "time1 3"]:

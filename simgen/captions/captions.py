@@ -210,7 +210,7 @@ def dense(
     camera = facts["camera"]
     things = list(subjects(facts, words).values())
     ends = [
-        Clause(f"the {things[0]['label']} {clause.text}", clause.evidence)
+        Clause(f"the {things[0]['label']} {clause.text.removeprefix('and ')}", clause.evidence)
         for clause in ending(facts, words, rng)
     ]
     shot = [

@@ -17,6 +17,7 @@ MOST = 6  # touches told one by one; a caption that lists 40 says nothing
 MOST_APEXES = 3  # more than that is bouncing, and the bounces tell it
 NOTICED_M_S = 0.3  # a touch that changes a thing's speed by less goes unnoticed
 MERGE_S = 0.25  # a thing of many parts (hands, knees) touches once in this time
+ROUNDING_S = 1e-6
 BOUNCE_S = 0.25  # a touch that ends within this is a bounce
 
 
@@ -49,7 +50,7 @@ def timeline(
         clauses.append(Clause(when + verb, tuple(event.event_id for event in same)))
     if left_out:
         be, touch = ("is", "touch") if len(left_out) == 1 else ("are", plural("touch"))
-        text = f"there {be} {count(len(left_out))} lighter {touch} besides"
+        text = f"there {be} {count(len(left_out))} other {touch} besides"
         clauses.append(Clause(text, tuple(event.event_id for event in left_out)))
     return clauses
 
@@ -58,8 +59,13 @@ def alike(event: Event, duration_s: float) -> tuple:
     """Events in a row with the same key are told in one breath: `at 0.7 and 0.9 s the box ...`."""
     if event.kind in WITH_TIME:
         return (event.event_id,)
-    lasting = event.end_s >= duration_s, event.end_s - event.start_s < BOUNCE_S
+    lasting = goes_on(event, duration_s), event.end_s - event.start_s < BOUNCE_S
     return event.kind, event.body_a, event.body_b, *lasting
+
+
+def goes_on(event: Event, duration_s: float) -> bool:
+    """Whether it still lasts when the clip ends; frames / rate and frames * (1 / rate) differ."""
+    return event.end_s > duration_s - ROUNDING_S
 
 
 def touches(scene: Scene, events: tuple[Event, ...], facts: Facts) -> Iterator[Event]:
@@ -124,7 +130,7 @@ def contact(event: Event, duration_s: float, names: Names, rng: np.random.Genera
     first, second, both_move = names.mover_first(event)
     if both_move:
         verbs = ("collides with", "hits", "bumps into")
-    elif event.end_s >= duration_s:
+    elif goes_on(event, duration_s):
         return f"{first} {rng.choice(('reaches', 'meets'))} {second} and stays in touch with it"
     elif event.end_s - event.start_s < BOUNCE_S:
         verbs = ("bounces off", "hits", "rebounds from")
@@ -157,7 +163,7 @@ def out_of_frame(event: Event, duration_s: float, names: Names, rng: np.random.G
 
 
 def span(event: Event, duration_s: float) -> str:
-    if event.end_s >= duration_s:
+    if goes_on(event, duration_s):
         return f"from {at(event.start_s)} to the end"
     if event.end_s - event.start_s < 0.15:
         return f"for a moment at {at(event.start_s)}"

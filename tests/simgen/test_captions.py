@@ -157,6 +157,30 @@ def test_a_family_adds_words_with_one_entry(episodes: list[Episode], monkeypatch
     assert "At 0.3 s the red ball lets go of the floor." in text["dense"]
 
 
+def test_a_touch_at_the_clips_very_end_stays(episodes: list[Episode]):
+    """10 frames at 24 Hz end at 10/24 s, and 10 * (1/24) is less by rounding."""
+    e = episodes[0]
+    scene = replace(e.scene, frames=10)
+    end_s = 10 * (1 / 24)
+    assert end_s < 10 / 24
+    events = (Event("e0", "contact", 0.1, end_s, 0, 1, 5.0, (0, 0, 0)),)
+    truth = replace(e.truth, events=events)
+    text, _ = describe(
+        scene, e.motion, e.cameras, e.outcome, truth, np.random.default_rng(0)
+    )  # fmt: skip
+    assert "stays in touch with it" in text["dense"]
+
+
+def test_what_has_not_ended_is_said_in_whole_sentences(episodes: list[Episode], monkeypatch):
+    e = episodes[0]
+    words = Words(opening=("drop",), outcomes={"open": ("and have not landed",)})
+    monkeypatch.setitem(captions.FAMILIES, "toy", words)
+    rng = np.random.default_rng(0)
+    text, _ = describe(e.scene, e.motion, e.cameras, Outcome("open"), e.truth, rng)
+    assert "box drop, and have not landed;" in text["short"]
+    assert "The ball have not landed." in text["dense"]
+
+
 def test_what_did_not_happen_is_not_told(episodes: list[Episode]):
     e = episodes[0]
     truth = replace(e.truth, events=())

@@ -10,11 +10,11 @@ import pytest
 from simgen.episode import Episode, make_episode
 from simgen.events import find_events
 from simgen.families import FAMILIES, Outcome
-from simgen.motion import SimulationError
+from simgen.motion import SimulationError, centre_velocity
 from simgen.quality import actuator_work, objections
 from simgen.recipe import Recipe
 from simgen.scene import Actuator, Body, Joint
-from simgen.truth import centre_velocity, pixel_counts
+from simgen.truth import pixel_counts
 
 FRAMES, RATE, SIDE = 24, 24.0, 48
 
@@ -142,6 +142,27 @@ def test_apex_follows_the_bounce(episode: Episode):
     drop = episode.scene.parameters["drop_m"]
     flight = 0.8 * np.sqrt(2 * drop / 9.81)  # v = e sqrt(2 g h), up for v / g
     assert apex.start_s == pytest.approx(np.sqrt(2 * drop / 9.81) + flight, abs=0.02)
+    assert float(apex.value.removesuffix(" m")) == pytest.approx(0.1 + 0.64 * drop, abs=0.02)
+
+
+def test_a_blow_on_a_ceiling_is_no_apex(episode: Episode):
+    """The ball rises at 2 m/s, strikes at 10.5 frames, and comes back as fast."""
+    frame = np.arange(FRAMES + 1)
+    height = 2.0 - 2.0 * np.abs(frame - 10.5) / RATE
+    position = np.zeros((FRAMES + 1, 3, 3))
+    position[:, 1, 2] = height
+    velocity = np.zeros_like(position)
+    velocity[:, 1, 2] = np.where(frame < 10.5, 2.0, -2.0)
+    touch = np.zeros(1, episode.motion.contacts.dtype)
+    touch["body_b"], touch["start_s"], touch["end_s"] = 1, 10.4 / RATE, 10.6 / RATE
+    motion = replace(
+        episode.motion, position=position, centre_of_mass=position, velocity=velocity,
+        angular_velocity=np.zeros_like(position), contacts=touch,
+    )  # fmt: skip
+    assert [e.kind for e in events_of(replace(episode, motion=motion))] == ["contact"]
+    free = replace(motion, contacts=touch[:0])
+    (apex,) = events_of(replace(episode, motion=free))
+    assert (apex.kind, apex.start_s) == ("apex", pytest.approx(10.5 / RATE))
 
 
 def test_the_outcomes_own_events_join(episode: Episode):
@@ -163,6 +184,14 @@ def broken(array: np.ndarray, at: object, value: float) -> np.ndarray:
 def test_not_finite(episode: Episode):
     bad = broken(episode.motion.position, (7, 1, 0), np.nan)
     assert judge(episode, position=bad) == ("position is not finite from frame 7 on",)
+
+
+@pytest.mark.parametrize("name", ["centre_of_mass", "deepest_penetration_m", "kinetic_energy_j"])
+def test_nan_passes_nowhere(episode: Episode, name: str):
+    array = getattr(episode.motion, name)
+    assert judge(episode, **{name: broken(array, 7, np.nan)}) == (
+        f"{name} is not finite from frame 7 on",
+    )
 
 
 def test_energy_explosion(episode: Episode):
