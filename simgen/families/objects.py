@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from pydantic import AfterValidator, FiniteFloat
+from pydantic import AfterValidator
 
 from simgen.masses import volume_m3
+from simgen.recipe.tables import Range
 from simgen.scene import IDENTITY, Body, Geom, Material, Quaternion, Vector3
 
 # Physics steps a second that both engines' restitution was measured at (tests/simgen/test_physics)
@@ -29,12 +30,6 @@ PALETTE: dict[str, Vector3] = {
 }
 GREY = Material("grey", (0.42, 0.43, 0.45))
 PLACING_TRIES, PLACING_ROUNDS = 300, 30
-
-
-def ordered(bounds: tuple[float, float]) -> tuple[float, float]:
-    if bounds[0] > bounds[1]:
-        raise ValueError(f"[low, high] with low above high: {list(bounds)}")
-    return bounds
 
 
 def not_negative(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -63,7 +58,6 @@ def countable(bounds: tuple[int, int]) -> tuple[int, int]:
     return bounds
 
 
-Range = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(ordered)]
 Amount = Annotated[Range, AfterValidator(not_negative)]
 Size = Annotated[Range, AfterValidator(above_zero)]
 Share = Annotated[Amount, AfterValidator(at_most_one)]

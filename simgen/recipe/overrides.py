@@ -40,7 +40,7 @@ def toml_value(text: str) -> Any:
     """The text as a TOML value, or itself if it is none (`engine=bullet` needs no quotes)."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text.strip()
 
 

@@ -188,14 +188,16 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 def read(path: Path) -> dict[str, Any]:
     """The file's TOML as it stands."""
     try:
-        if (size := path.stat().st_size) > FILE_BYTES_MAX:
-            raise RecipeError(f"{path}: {size} bytes; a recipe has at most {FILE_BYTES_MAX}")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+        if len(data) <= FILE_BYTES_MAX:
+            return tomllib.loads(data.decode())
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such recipe; `simgen recipes` lists those here") from None
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers too long, tables too deep
         raise RecipeError(f"{path}: not TOML: {error}") from None
+    raise RecipeError(f"{path}: too large; a recipe has at most {FILE_BYTES_MAX} bytes")

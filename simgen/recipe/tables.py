@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, FiniteFloat, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, FiniteFloat, Tag
+
+
+def ordered(bounds: tuple[float, float]) -> tuple[float, float]:
+    """Validator of a range [low, high]."""
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"[low, high] with low above high: {list(bounds)}")
+    return bounds
+
 
 Channel = Literal["rgb", "depth", "segmentation", "normals", "flow"]
-Range = tuple[FiniteFloat, FiniteFloat]
+Range = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(ordered)]
+
+
+def within(low: float, high: float) -> AfterValidator:
+    """Validator of a range whose ends lie between two bounds."""
+
+    def check(bounds: tuple[float, float]) -> tuple[float, float]:
+        if not low <= bounds[0] <= bounds[1] <= high:
+            raise ValueError(f"both ends must lie between {low:g} and {high:g}")
+        return bounds
+
+    return AfterValidator(check)
 
 
 class Strict(BaseModel):
@@ -39,9 +58,9 @@ class CameraRecipe(Strict):
 
     kind: Literal["static", "orbit", "dolly"] = "static"
     azimuth_deg: Range = (-90.0, -90.0)  # a range, drawn per episode
-    elevation_deg: Range = (15.0, 15.0)
-    distance: Range = (1.0, 1.0)  # times the family's own distance
-    field_of_view_deg: Range = (45.0, 45.0)  # of the shorter side
+    elevation_deg: Annotated[Range, within(-90, 90)] = (15.0, 15.0)
+    distance: Annotated[Range, within(0.05, 100)] = (1.0, 1.0)  # times the family's own distance
+    field_of_view_deg: Annotated[Range, within(1, 160)] = (45.0, 45.0)  # of the shorter side
     travel: Range = (0.0, 0.0)  # orbit: degrees; dolly: metres, + is in
 
 

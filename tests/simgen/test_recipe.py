@@ -87,6 +87,10 @@ def path(tmp_path: Path) -> Path:
         (["splits.far=0", "splits.val=0.2"], r"a share of 0 gives no episode; remove the split"),
         (["episodes=3"], r"3 episodes leave .* without any; about 10 are needed"),
         (["scene.7.weight=1"], r"no such item; there are 2, counted from 0"),
+        (["field_of_view_deg=[200, 200]"], r"200\] given; both ends must lie between 1 and 160"),
+        (["scene.camera.distance=[0, 1]"], r"1\] given; both ends must lie between 0.05 and 100"),
+        (["elevation_deg=[20, 10]"], r"\[20, 10\] given; .low, high. with low above high"),
+        (["elevation_deg=[0, 100]"], r"\[0, 100\] given; both ends must lie between -90 and 90"),
         (["weight=0"], r"0 given; should be greater than 0"),
         (["height"], r"'height' is not key=value"),
         (["name='A B'"], r"'A B' given; should match pattern|String should match pattern"),
@@ -105,7 +109,9 @@ def test_what_is_wrong_is_named(path: Path, overrides: list[str], said: str):
     [
         (b"name = 'caf\xe9'", "not UTF-8 at byte 11"),
         (b"name = ", "not TOML"),
-        (b"#" * 2_000_000, "2000000 bytes; a recipe has at most 1000000"),
+        (b"#" * 2_000_000, "too large; a recipe has at most 1000000 bytes"),
+        (b"seed = " + b"9" * 5000, "not TOML: .*4300 digits"),
+        (b"a = " + b"[" * 100_000, "not TOML: .*recursion"),
         (b"name = 'x'", "'scene' is missing"),
     ],
 )
