@@ -27,6 +27,9 @@ from simgen.terminal import (
 EXITS = """Exit codes: 0 done, 1 failure, 2 usage or recipe, 3 finished with quarantined
 episodes, 4 integrity, 130 interrupted."""
 
+MEND = """to do: delete the objects named above and run the same `simgen build` again: it makes
+their parts anew, bit for bit, and writes tables and metadata that are not as published"""
+
 app = typer.Typer(
     name="simgen", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
@@ -54,7 +57,9 @@ def simgen(
 
 @app.command()
 def recipes(
-    folder: Annotated[Path, typer.Argument(help="Where to look.")] = Path("datasets"),
+    folder: Annotated[
+        Path, typer.Argument(help="Where to look.", exists=True, file_okay=False)
+    ] = Path("datasets"),
     as_json: AsJson = False,
 ) -> None:
     """List the recipes under a folder and the scene families they can use.
@@ -159,12 +164,15 @@ def preview(
 
     Example: simgen preview datasets/high_bar/recipe.toml -o sheet.png --episodes 6
     """
-    from simgen.preview import animation, contact_sheet
+    from simgen.preview import animation, contact_sheet, make_place
 
     loaded = changed(recipe, overrides, None)
     output = output or Path(f"preview-{loaded.name}.png")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with working("drawing"):
+    try:
+        make_place(output)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    with working("drawing (the first time compiles)"):
         if output.suffix.lower() in (".webp", ".gif"):
             animation(loaded, first, output)
         else:
@@ -240,13 +248,15 @@ def verify(
     from simgen.episode import make_episode
     from simgen.store.verify import verify as check
 
-    report = check(path, sample=share(sample), make=make_episode)
+    fraction = share(sample)
+    with working("checking"):
+        report = check(path, sample=fraction, make=make_episode)
     again = f", {len(report.resimulated)} simulated again" if report.resimulated else ""
     text = (
         f"{report.path} is complete: {report.episodes} episodes, {report.objects} objects, "
         f"{report.bytes / 1e6:.1f} MB, every hash as written{again}"
     )
-    problems = "\n".join(str(problem) for problem in report.problems)
+    problems = "\n".join([*map(str, report.problems), MEND])
     say(asdict(report) | {"intact": report.intact}, text if report.intact else problems, as_json)
     if not report.intact:
         raise typer.Exit(INTEGRITY)
@@ -257,6 +267,8 @@ def doctor(as_json: AsJson = False) -> None:
     """Say which engines and renderers work here and what to install for the rest.
 
     Exits with 1 if something is missing that every build needs.
+
+    Example: simgen doctor --json
     """
     from simgen.doctor import diagnose, summary
 
@@ -274,7 +286,8 @@ def changed(path: Path, overrides: list[str] | None, episodes: int | None) -> An
 
 
 def share(text: str) -> float:
-    """
+    """A share from 0 to 1 as people write it.
+
     >>> share("1%"), share("0.5")
     (0.01, 0.5)
     """

@@ -70,11 +70,6 @@ def summary(checks: list[Check]) -> str:
     return "\n".join(lines)
 
 
-def print_checks(checks: list[Check]) -> None:
-    """Print the summary."""
-    print(summary(checks))
-
-
 def _python() -> Check:
     wanted = ".".join(map(str, OLDEST_PYTHON))
     return Check(

@@ -21,6 +21,28 @@ GOLDEN = 0.61803398875  # hues of neighbouring labels far apart
 TEXT_PX = 13
 
 
+def make_place(picture: Path) -> None:
+    """The folder of a picture that can be written, before minutes go into drawing it.
+
+    Raises:
+        ValueError: No format has that suffix, or the file cannot be written.
+    """
+    known = {end for end, name in Image.registered_extensions().items() if name in Image.SAVE}
+    if picture.suffix.lower() not in known:
+        raise ValueError(f"{picture}: no picture format {picture.suffix!r}; .png, .webp or .gif")
+    try:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        new = not picture.exists()
+        with picture.open("ab"):
+            pass
+        if new:
+            picture.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"{picture} cannot be written: {error.strerror}; give another file with -o"
+        ) from None
+
+
 def contact_sheet(
     recipe: Recipe, indices: Sequence[int], *, columns: int = 6, all_channels: bool = False
 ) -> Image.Image:

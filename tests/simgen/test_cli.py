@@ -59,7 +59,8 @@ def test_help_is_light():
 )
 def test_every_command_explains_itself(command: str, capsys):
     assert simgen(command, "--help") == 0
-    assert f"simgen {command}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"Example: simgen {command}" in said.replace("\n", " ")
 
 
 def test_build_verify_inspect_plan(path: str, tmp_path: Path, capsys):
@@ -82,7 +83,9 @@ def test_build_verify_inspect_plan(path: str, tmp_path: Path, capsys):
     data[len(data) // 2] ^= 1
     rgb.write_bytes(data)
     assert simgen("verify", out) == 4
-    assert "array rgb, episode" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "array rgb, episode" in said
+    assert "delete the objects named above and run the same `simgen build` again" in said
     assert simgen("build", path, out, "--workers", 0, "seed=1") == 2
     assert "holds another recipe" in capsys.readouterr().err
 
@@ -105,7 +108,10 @@ def test_quarantined_episodes_are_exit_code_3(path: str, tmp_path: Path, monkeyp
         (["validate", "none.toml"], 2, "none.toml: no such recipe"),
         (["verify", "nowhere"], 4, "is no dataset"),
         (["verify", "nowhere", "--sample", "lots"], 2, "'lots' is no share"),
-        (["inspect", "nowhere"], 1, "is no physreel dataset"),
+        (["inspect", "nowhere"], 4, "is no physreel dataset"),
+        (["recipes", "nowhere"], 2, "'nowhere' does not exist"),
+        (["preview", "RECIPE", "-o", "sheet.xyz"], 2, "no picture format '.xyz'"),
+        (["preview", "RECIPE", "-o", "RECIPE/sheet.png"], 2, "cannot be written: "),
         (["build", "RECIPE", "RECIPE/out"], 2, "out cannot be used: Not a directory"),
     ],
 )
