@@ -73,6 +73,7 @@ def objects(scene: Scene) -> dict[str, list[int]]:
 
 
 def contacts(motion: Motion) -> Iterator[Event]:
+    """Every touch that the engine felt: impulse in N s, point where it began in metres."""
     for touch in motion.contacts:
         yield Event(
             "", "contact", float(touch["start_s"]), float(touch["end_s"]),

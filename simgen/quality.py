@@ -45,7 +45,11 @@ def objections(
     frames: dict[str, np.ndarray],
     bounds: Bounds = Bounds(),
 ) -> tuple[str, ...]:
-    """Why this clip must be quarantined; empty if it is good."""
+    """Why this clip must be quarantined; empty if it is good.
+
+    Args:
+        frames: Channels as in simgen.renderers; pictures are judged where there is rgb.
+    """
     if reasons := tuple(not_finite(motion)) + tuple(disordered(scene, motion)):
         return reasons  # the other checks would only repeat it in other words
     return (
@@ -127,6 +131,7 @@ def misplaced(scene: Scene, motion: Motion, truth: Truth, bounds: Bounds) -> Ite
 
 
 def unseen(scene: Scene, truth: Truth, bounds: Bounds) -> Iterator[str]:
+    """A clip in which nothing that moves is in sight for nearly all of the time."""
     counts = [truth.area[:, rows].sum(1) for rows in objects(scene).values()]
     if not counts:
         return
@@ -139,6 +144,7 @@ def unseen(scene: Scene, truth: Truth, bounds: Bounds) -> Iterator[str]:
 
 
 def picture(rgb: UInt8[np.ndarray, "time height width 3"], bounds: Bounds) -> Iterator[str]:
+    """Pictures of nothing: black, flat, or one frame over and over."""
     if rgb.max() < bounds.black:
         yield "every frame is black"
         return

@@ -106,9 +106,11 @@ class _Work:
         self.costs_s: Counter[str] = Counter()
 
     def reject(self, index: int, reasons: Sequence[str]) -> None:
+        """Leave the episode's row absent and list why."""
         self.quarantined.append(catalog.quarantine_row(self.recipe, index, reasons))
 
     def add(self, row: int, index: int, make: Make) -> None:
+        """Make an episode and encode it at once: only compressed bytes stay in memory."""
         began = time.process_time()
         try:
             episode = make(self.recipe, index)
@@ -134,6 +136,7 @@ class _Work:
         self.events += catalog.event_rows(episode)
 
     def commit(self, out: Path) -> int:
+        """Write the shards, then the marker; returns the shards' bytes."""
         began = time.process_time()
         shards = {
             shard_path(self.part.bucket, spec, self.part.number): shard.assemble(

@@ -87,6 +87,10 @@ def weight(mass_kg: float) -> str:
 
 
 def bounciness(restitution: float) -> str:
+    """
+    >>> bounciness(0.9), bounciness(0.6), bounciness(0.4), bounciness(0.1)
+    ('very bouncy', 'bouncy', '', 'hardly bouncy')
+    """
     if restitution >= 0.8:
         return "very bouncy"
     return "bouncy" if restitution >= 0.5 else "hardly bouncy" if restitution <= 0.3 else ""

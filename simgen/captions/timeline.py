@@ -163,6 +163,7 @@ def out_of_frame(event: Event, duration_s: float, names: Names, rng: np.random.G
 
 
 def span(event: Event, duration_s: float) -> str:
+    """`from 0.4 s to 0.9 s`, `from 0.4 s to the end`, `for a moment at 0.4 s`."""
     if goes_on(event, duration_s):
         return f"from {at(event.start_s)} to the end"
     if event.end_s - event.start_s < 0.15:

@@ -34,6 +34,7 @@ class RecipeError(ValueError):
 
 
 def dotted(loc: Iterable) -> str:
+    """A key's path as recipes and overrides write it: `scene.0.camera.kind`."""
     return ".".join(str(part) for part in loc) or "recipe"
 
 
@@ -44,6 +45,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def unknown(what: str, given: object, known: Iterable[str]) -> str:
+    """`unknown engine 'mujco'; did you mean 'mujoco'?; known: bullet, mujoco`."""
     known = sorted(known)
     return f"unknown {what} {given!r}{nearest(str(given), known)}; known: {', '.join(known)}"
 
@@ -97,6 +99,7 @@ def sentence(item: dict, model: type[BaseModel]) -> str:
 
 
 def shortened(value: Any, most: int = 60) -> str:
+    """The value as Python writes it, cut where it would drown the message."""
     text = repr(value)
     return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
 
@@ -113,6 +116,7 @@ def model_of(model: Any, loc: Iterable) -> type[BaseModel]:
 
 
 def innermost(annotation: Any) -> type[BaseModel] | None:
+    """The pydantic model inside an annotation such as `tuple[Model, ...]`, or None."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     found = (innermost(inner) for inner in get_args(annotation))
@@ -132,6 +136,7 @@ def objections(recipe: Any, video_model: type[BaseModel]) -> list[Problem]:
 def scene_problems(
     recipe: Any, scene: Any, at: tuple, video_model: type[BaseModel]
 ) -> list[Problem]:
+    """What is wrong with one [[scene]]: family, engine, its own video, parameters."""
     if scene.family not in FAMILIES:
         return [((*at, "family"), unknown("family", scene.family, FAMILIES))]
     problems: list[Problem] = []
@@ -171,6 +176,7 @@ def parameter_problems(recipe: Any, scene: Any, at: tuple) -> list[Problem]:
 
 
 def video_problems(recipe: Any, video: Any, at: tuple) -> list[Problem]:
+    """A renderer that does not exist, a channel twice, a clip too large for the memory."""
     problems: list[Problem] = []
     if video.renderer not in RENDERERS:
         problems.append(((*at, "renderer"), unknown("renderer", video.renderer, RENDERERS)))

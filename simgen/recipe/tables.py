@@ -65,6 +65,7 @@ class CameraRecipe(Strict):
 
 
 def one_or_many(value: Any) -> str:
+    """Which of the two forms of `camera` a recipe uses: a table, or a list of them."""
     return MANY if isinstance(value, list | tuple) else ONE
 
 

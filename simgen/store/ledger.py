@@ -99,6 +99,7 @@ class Attempts:
             file.write(f"{stage}\n")
 
     def forget(self) -> None:
+        """Erase the part's attempts: it was committed."""
         self.path.unlink(missing_ok=True)
 
 

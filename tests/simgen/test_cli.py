@@ -14,6 +14,7 @@ from PIL import Image
 from simgen import cli, terminal
 from simgen.families import FAMILIES
 from simgen.motion import SimulationError
+from simgen.store import ledger
 
 RECIPE = """
 name = "toy"
@@ -123,6 +124,13 @@ def test_errors_are_one_line_with_the_right_code(
     assert said in captured.err
     assert "Traceback" not in captured.err
     assert captured.out == ""
+
+
+def test_a_build_beside_another_is_exit_code_1(path: str, tmp_path: Path, capsys):
+    (tmp_path / "l.zarr").mkdir()
+    with ledger.lock(tmp_path / "l.zarr"):
+        assert simgen("build", path, tmp_path / "l.zarr", "--workers", 0) == 1
+    assert "is being built by process" in capsys.readouterr().err
 
 
 def test_debug_shows_the_traceback(capsys):

@@ -268,6 +268,19 @@ def test_broken_physics_is_quarantined_not_raised(monkeypatch):
     assert episode.frames == {}
 
 
+def test_a_rejected_clip_is_not_captioned(monkeypatch):
+    """Broken facts would raise there and stop the build."""
+
+    def never(*args: object):
+        raise AssertionError("told a broken clip")
+
+    monkeypatch.setattr("simgen.episode.objections", lambda *args: ("too dark",))
+    monkeypatch.setattr("simgen.episode.describe", never)
+    episode = make_episode(toy_recipe(), 0)
+    assert (episode.reasons, episode.captions, episode.clauses) == (("too dark",), {}, ())
+    assert episode.frames  # to look at
+
+
 def test_a_camera_that_ends_on_its_subject_is_quarantined():
     episode = make_episode(toy_recipe(kind="dolly", travel=[9, 9]), 0)
     assert episode.reasons[0].startswith("camera: a dolly of 9.00 m")
