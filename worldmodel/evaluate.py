@@ -28,11 +28,13 @@ from worldmodel.verdict.metric import Sample
 from worldmodel.verdict.metrics import METRICS
 from worldmodel.verdict.report import write_report
 from worldmodel.verdict.rows import Predict, Row, attempt, standard_rows
-from worldmodel.verdict.table import SCHEMA, Scoreboard, as_json, rows_of
+from worldmodel.verdict.table import SCHEMA, Scoreboard, as_json, digits, rows_of
 
 FIT_EPISODES = 64  # of the training split: every colour in every light
 CALIBRATION_EPISODES = 32
-VERDICT_VERSION = 1
+COLUMNS = (1, 4, 8)  # of the printed table, with the last predicted frame
+BASELINES = ("constant_velocity", "copy_last")
+VERDICT_VERSION = 2
 
 
 class EvaluationError(ValueError):
@@ -60,7 +62,6 @@ def evaluate(
     clips: int | None = None,
     context: int = 6,
     horizon: int = 16,
-    horizons: Sequence[int] = (1, 4, 8, 16),
     probe: Path | None = None,
     model: Predict | None = None,
     command: str | None = None,
@@ -77,13 +78,13 @@ def evaluate(
         clips: The first so many episodes of the split; all if None.
         context: Frames given.
         horizon: Frames predicted.
-        horizons: Columns of the table, in predicted frames.
         probe: A fitted probe to reuse; otherwise one is fitted on the training split.
         model: A predictor to use in place of a checkpoint.
         command: The command line to print in the report's provenance.
         progress: Called with (clips done, clips in all).
     Raises:
         EvaluationError: Unknown or empty split, or the model was trained on what is to be judged.
+        ClipError: Context and horizon do not fit an episode, or a channel was not stored.
     """
     dataset = reader.open(store) if isinstance(store, str | Path) else store
     window = Window(context, horizon)
@@ -99,16 +100,15 @@ def evaluate(
     rows = standard_rows(ruler, model)
     notes = _score(dataset, episodes, window, ruler, rows, out_dir / "metrics.parquet", progress)
     board = Scoreboard(pq.read_table(out_dir / "metrics.parquet"), METRICS.values())
-    columns = [h for h in horizons if h <= horizon]
     verdict = {
         **_what_was_judged(dataset, episodes, window, split, rows),
         **notes,
-        "horizons": columns,
+        "horizons": [*(h for h in COLUMNS if h < horizon), horizon],
         "probe": ruler.calibration,
         "lineage": asdict(lineage) | {"episodes": len(lineage.episodes)} if lineage else {},
         "command": command or "",
-        "table": as_json(board, columns),
-        "against": _against(board, columns),
+        "table": as_json(board),
+        **_rivalry(board),
     }
     (out_dir / "verdict.json").write_text(json.dumps(verdict, indent=1, allow_nan=False) + "\n")
     _keep_examples(out_dir, dataset, episodes, window, rows, ruler, board)
@@ -145,7 +145,8 @@ def refuse_leak(lineage: Lineage, split: str, episodes: Sequence[dict]) -> None:
     if shared:
         raise EvaluationError(
             f"the model was trained on {len(shared)} of the {len(episodes)} episodes of split "
-            f"{split!r} (first: {shared[0]}); judge it on a split it has not seen"
+            f"{split!r} (first: {shared[0]}); judge it on a split it has not seen, or on a dataset "
+            "whose recipe has another seed"
         )
 
 
@@ -175,7 +176,10 @@ def _score(dataset, episodes, window, probe, rows, path, progress) -> dict:
 def _judge(row: Row, clip: Clip, probe: Probe) -> tuple[list[dict], str | None]:
     frames, reason = attempt(row, clip)
     seen = np.concatenate([clip.rgb[: clip.context], frames])
-    sample = Sample(clip, frames, probe.track(seen, clip.objects, context=clip.context))
+    tracks = probe.track(seen, clip.objects, context=clip.context)
+    if reason:  # nor may an object that is as grey as the picture pass for found
+        tracks = tracks.lost_after(clip.context)
+    sample = Sample(clip, frames, tracks)
     records = []
     for metric in METRICS.values():
         records += rows_of(
@@ -236,14 +240,27 @@ def _provenance(attrs: dict) -> dict:
     return {key: value for key, value in known.items() if key not in ("recipe", "format")}
 
 
-def _against(board: Scoreboard, horizons: Sequence[int]) -> dict:
-    """Model minus each baseline in position error, px, with paired intervals."""
+def _rivalry(board: Scoreboard) -> dict:
+    """The model beside each baseline in position error, at every predicted frame.
+
+    Returns:
+        against: baseline -> horizon -> [model minus baseline, low, high], px, paired.
+        beats: baseline -> horizons at which the whole interval lies below zero.
+    """
     if "model" not in board.predictors:
-        return {}
+        return {"against": {}, "beats": {}}
+    steps = range(1, board.horizon + 1)
+    apart = {
+        other: {h: board.difference("model", other, "position_error_px", h) for h in steps}
+        for other in BASELINES
+    }
     return {
-        other: {
-            str(h): [round(x, 6) for x in board.difference("model", other, "position_error_px", h)]
-            for h in horizons
-        }
-        for other in ("constant_velocity", "copy_last")
+        "against": {
+            other: {str(h): [digits(x) for x in three] for h, three in rows.items()}
+            for other, rows in apart.items()
+        },
+        "beats": {
+            other: [h for h, (_, _, high) in rows.items() if high < 0]
+            for other, rows in apart.items()
+        },
     }

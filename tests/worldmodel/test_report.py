@@ -117,6 +117,20 @@ def test_summary_tells_better_from_worse_by_the_interval(judged):
     assert "copy last it is better at 1 and 16, worse at 8, not told apart at 4 frames" in text
 
 
+def test_the_model_is_held_against_the_baselines_at_every_frame(judged):
+    verdict = judged[1]
+    for other, beaten in verdict["beats"].items():
+        rows = verdict["against"][other]
+        assert list(map(int, rows)) == list(range(1, 17))
+        assert beaten == [int(h) for h, (_, _, high) in rows.items() if high < 0]
+        model, rival = (verdict["table"][row]["position_error_px"] for row in ("model", other))
+        for h, (value, low, high) in rows.items():
+            assert value == pytest.approx(model[h]["value"] - rival[h]["value"], abs=2e-6)
+            assert low <= value <= high
+    assert set(range(4, 17)) <= set(verdict["beats"]["copy_last"])  # two frames late, no more
+    assert "against copy last it is better at " in " ".join(sentences(verdict))
+
+
 def test_sprite_holds_every_frame():
     frames = np.random.default_rng(0).integers(0, 256, (11, 16, 24, 3), dtype=np.uint8)
     head, body = data_uri(frames).split(",")

@@ -65,18 +65,22 @@ def _divergence(verdict: dict, row: str) -> str:
 def _rivals(verdict: dict) -> str:
     parts = []
     for other, label in (("constant_velocity", "constant velocity"), ("copy_last", "copy last")):
-        rows = verdict["against"][other]
+        against = verdict["against"][other]
+        rows = {int(h): three for h, three in against.items() if None not in three}
         better = [h for h, (_, _, high) in rows.items() if high < 0]
         worse = [h for h, (_, low, _) in rows.items() if low > 0]
         unclear = [h for h in rows if h not in better and h not in worse]
         said = [
-            f"{word} at {_list(frames)}"
+            f"{word} at {_list(_runs(frames))}"
             for word, frames in (("better", better), ("worse", worse), ("not told apart", unclear))
             if frames
         ]
-        parts.append(f"against {label} it is {', '.join(said)} frames")
+        if said:
+            parts.append(f"against {label} it is {', '.join(said)} frames")
+    if not parts:
+        return ""
     text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]} (position error, paired over the same clips)."
+    return f"{text[0].upper()}{text[1:]} (position error, 95%, paired over the same clips)."
 
 
 def _ruler(verdict: dict) -> str:
@@ -95,15 +99,28 @@ def _failures(verdict: dict) -> str:
     said = []
     if failures:
         said.append(
-            f"{len(failures)} rollouts failed and are scored as if everything were missing, "
-            f"the first {failures[0]['row']} on {failures[0]['episode_id']}: "
-            f"{failures[0]['reason']}."
+            f"Failed rollouts, scored as if everything were missing: {len(failures)}, the first of "
+            f"{failures[0]['row']} on {failures[0]['episode_id']}: {failures[0]['reason']}."
         )
     if unknown:
-        said.append(
-            f"{unknown} objects have a colour that no training clip shows and are not judged."
-        )
+        said.append(f"Objects not judged, of a colour that no training clip shows: {unknown}.")
     return " ".join(said)
+
+
+def _runs(frames: list[int]) -> list[str]:
+    """Ascending numbers with runs joined.
+
+    >>> _runs([1, 4, 5, 6, 9, 10])
+    ['1', '4 to 6', '9', '10']
+    """
+    runs: list[list[int]] = []
+    for frame in frames:
+        if runs and frame == runs[-1][-1] + 1:
+            runs[-1].append(frame)
+        else:
+            runs.append([frame])
+    words = [[f"{r[0]} to {r[-1]}"] if len(r) > 2 else list(map(str, r)) for r in runs]
+    return [word for run in words for word in run]
 
 
 def _list(frames: list[str]) -> str:

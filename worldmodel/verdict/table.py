@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -126,21 +126,23 @@ class Scoreboard:
         return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(float)
 
 
-def as_json(board: Scoreboard, horizons: Sequence[int]) -> dict:
-    """The table for verdict.json: predictor -> metric -> horizon -> cell (null: nothing scored)."""
+def as_json(board: Scoreboard) -> dict:
+    """The table for verdict.json: predictor -> metric -> horizon -> cell (null: nothing scored).
+
+    Every predicted frame is there; a metric of whole clips has one cell, `all`.
+    """
     table: dict = {}
     for predictor in board.predictors:
         table[predictor] = {}
         for name, metric in board.metrics.items():
             curve = board.curve(predictor, name)
-            by_horizon = {str(h): curve[h - 1] for h in horizons} if not metric.per_clip else {}
-            chosen = by_horizon or {"all": curve[0]}
+            names = ["all"] if metric.per_clip else map(str, range(1, board.horizon + 1))
             table[predictor][name] = {
                 key: {
-                    "value": _digits(cell.value), "low": _digits(cell.low),
-                    "high": _digits(cell.high), "objects": cell.objects, "missed": cell.missed,
+                    "value": digits(cell.value), "low": digits(cell.low),
+                    "high": digits(cell.high), "objects": cell.objects, "missed": cell.missed,
                 }
-                for key, cell in chosen.items()
+                for key, cell in zip(names, curve, strict=True)
             }  # fmt: skip
     return table
 
@@ -209,5 +211,6 @@ def _interval(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
 
 
-def _digits(value: float) -> float | None:
+def digits(value: float) -> float | None:
+    """Rounded for JSON, which has no NaN: None where nothing was scored."""
     return round(value, 6) if np.isfinite(value) else None
