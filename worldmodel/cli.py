@@ -14,15 +14,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from simgen.terminal import FAILED, INTEGRITY, USAGE, run
+
 app = typer.Typer(
     name="worldmodel",
-    help="Train a world model on a dataset, roll it out, and hold it against the simulator.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-DONE, FAILURE, USAGE, INTEGRITY, INTERRUPTED = 0, 1, 2, 4, 130
+EXITS = "Exit codes: 0 done, 1 failure, 2 usage or data, 4 integrity, 130 interrupted."
 UNITS_S = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")]
 
@@ -37,6 +38,13 @@ def seconds(text: str) -> float:
     if not match or float(match[1]) == 0:
         raise typer.BadParameter(f"{text!r} is no duration; write 90s, 8m or 1.5h")
     return float(match[1]) * UNITS_S[match[2]]
+
+
+@app.callback(epilog=EXITS)
+def worldmodel(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Train a world model on a dataset, roll it out, and hold it against the simulator."""
 
 
 @app.command()
@@ -73,10 +81,10 @@ def train(
         changes.append(f"budget_s={seconds(budget)}")
     config = configure(preset, changes)
     with watch(quiet=as_json) as progress:
-        run = run_training(store, out, config, progress=progress)
-    result = {"checkpoint": str(out / CHECKPOINT), "step": run.step, "steps": run.steps}
-    result |= {"elapsed_s": round(run.elapsed_s, 1)} | run.metrics
-    text = f"{result['checkpoint']}: {run.step} steps, {run.elapsed_s:.0f} s of training"
+        done = run_training(store, out, config, progress=progress)
+    result = {"checkpoint": str(out / CHECKPOINT), "step": done.step, "steps": done.steps}
+    result |= {"elapsed_s": round(done.elapsed_s, 1)} | done.metrics
+    text = f"{result['checkpoint']}: {done.step} steps, {done.elapsed_s:.0f} s of training"
     print(json.dumps(result) if as_json else text)
 
 
@@ -160,48 +168,43 @@ def report(
     folder: Annotated[Path, typer.Argument(help="What `worldmodel evaluate` wrote.")],
     as_json: Json = False,
 ) -> None:
-    """Write report.html again from a verdict's files, without predicting anything."""
+    """Write report.html again from a verdict's files, without predicting anything.
+
+    \b
+    worldmodel report runs/a/verdict
+    """
     from worldmodel.verdict.report import write_report
 
     path = write_report(folder)
     print(json.dumps({"report": str(path)}) if as_json else path)
 
 
-def main() -> None:
-    """Runs the command line; errors that users can mend are one line, not a traceback."""
-    try:
-        app()
-    except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on from the last checkpoint", INTERRUPTED)
-    except Exception as error:
-        # by name: importing the classes would import torch for every --help
-        code = EXIT_CODES.get(type(error).__name__)
-        if code is None:
-            raise
-        _fail(str(error.args[0] if error.args else error), code)
-
-
+# by name: importing the classes would import torch for every --help
 EXIT_CODES = {
     "PresetError": USAGE,
     "DataError": USAGE,
     "OtherRunError": USAGE,
     "UnreadableError": USAGE,
     "FileNotFoundError": USAGE,
-    "KeyError": USAGE,
+    "FrameSizeError": USAGE,
+    "ClipError": USAGE,
     "EvaluationError": USAGE,
     "ProbeError": USAGE,
     "ReportError": USAGE,
-    "TrainingError": FAILURE,
+    "TrainingError": FAILED,
     "CheckpointError": INTEGRITY,
     "IntegrityError": INTEGRITY,
 }
 
 
-def _fail(message: str, code: int) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(
-        f"worldmodel: {message}", markup=False
-    )
-    sys.exit(code)
+def exit_code(error: Exception) -> int:
+    """What an exception means for the shell."""
+    return EXIT_CODES.get(type(error).__name__, FAILED)
+
+
+def main() -> None:
+    """Run the command line and exit with the documented code."""
+    sys.exit(run(app, "worldmodel", sys.argv[1:], exit_code))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,10 @@ SCORED_AREA_PX = 4
 CONDITIONS = ("action", "camera_pose", "camera_intrinsics")
 
 
+class ClipError(ValueError):
+    """An episode that cannot give the clip asked for."""
+
+
 @dataclass(frozen=True)
 class ClipObject:
     """A moving thing that people would count; `colour` is what the probe tells it by."""
@@ -56,8 +60,8 @@ class Clip:
     def area_px(self) -> Int64[np.ndarray, "time object"]:
         """Visible pixels of each object."""
         return np.stack(
-            [(self.label == i + 1).sum(axis=(1, 2)) for i in range(len(self.objects))], axis=1
-        )
+            [(self.label == i).sum(axis=(1, 2)) for i in range(1 + len(self.objects))], axis=1
+        )[:, 1:]
 
     @cached_property
     def whole(self) -> Bool[np.ndarray, "time object"]:
@@ -66,7 +70,7 @@ class Clip:
             [self.label[:, [0, -1], :].reshape(len(self.label), -1),
              self.label[:, :, [0, -1]].reshape(len(self.label), -1)], axis=1,
         )  # fmt: skip
-        touching = np.stack([(edge == i + 1).any(axis=1) for i in range(len(self.objects))], axis=1)
+        touching = (edge[..., None] == 1 + np.arange(len(self.objects))).any(axis=1)
         return (self.area_px >= SCORED_AREA_PX) & (self.visibility > 0.98) & ~touching
 
     @cached_property
@@ -118,11 +122,16 @@ def read_clip(dataset, episode: dict, *, start: int = 0, context: int, horizon: 
         context: Frames given to a predictor.
         horizon: Frames that follow.
     Raises:
-        ValueError: If the window does not fit the episode; the message shows both.
+        ClipError: The window does not fit the episode, or a channel was not stored.
     """
     stop = start + context + horizon
     ident = episode["episode_id"]
     stored = json.loads(episode["hashes"])
+    if missing := {"rgb", "segmentation"} - set(stored):
+        raise ClipError(
+            f"episode {ident} lacks {', '.join(sorted(missing))}, which the verdict reads; build "
+            "the dataset with rgb and segmentation among channels in [video]"
+        )
 
     def read(channel: str) -> np.ndarray:
         return dataset.read(ident, channel, start, stop)
@@ -130,7 +139,7 @@ def read_clip(dataset, episode: dict, *, start: int = 0, context: int, horizon: 
     try:
         rgb = read("rgb")
     except IndexError as error:
-        raise ValueError(
+        raise ClipError(
             f"a window from frame {start} of {context} given and {horizon} predicted frames does "
             f"not fit the episode ({error}); ask for a shorter horizon"
         ) from None
@@ -160,13 +169,15 @@ def _of_objects(groups, mass, track, depth, visibility, area):
 
     The projection of a mass-weighted mean is the mean of projections weighted by mass * depth.
     """
-    centres, depths, shares = [], [], []
-    for rows in groups:
+    frames = len(track)
+    centres, depths = np.empty((frames, len(groups), 2)), np.empty((frames, len(groups)))
+    shares = np.empty((frames, len(groups)))
+    for i, rows in enumerate(groups):
         d = depth[:, rows].astype(np.float64)
         weight = mass[rows] * d
         with np.errstate(invalid="ignore", divide="ignore"):
-            centres.append((track[:, rows] * weight[..., None]).sum(1) / weight.sum(1)[:, None])
-            depths.append(weight.sum(1) / mass[rows].sum())
+            centres[:, i] = (track[:, rows] * weight[..., None]).sum(1) / weight.sum(1)[:, None]
+            depths[:, i] = weight.sum(1) / mass[rows].sum()
             whole = area[:, rows] / visibility[:, rows].astype(np.float64)
-            shares.append(area[:, rows].sum(1) / np.nansum(whole, axis=1))
-    return np.stack(centres, 1), np.stack(depths, 1), np.stack(shares, 1)
+            shares[:, i] = area[:, rows].sum(1) / np.nansum(whole, axis=1)
+    return centres, depths, shares

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt8
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from scipy import ndimage
 
@@ -44,6 +44,15 @@ class Tracks:
     @property
     def missing(self) -> np.ndarray:
         return self.components == 0
+
+    def lost_after(self, frames: int) -> Tracks:
+        """The same with every object missing from that frame on."""
+        gone = np.arange(len(self.centre))[:, None] >= frames
+        return Tracks(
+            np.where(gone[..., None], np.nan, self.centre),
+            np.where(gone, 0.0, self.area),
+            np.where(gone, 0, self.components),
+        )
 
 
 @dataclass(frozen=True)
@@ -120,16 +129,19 @@ def load(path: Path) -> Probe:
     """The probe that `Probe.save` wrote.
 
     Raises:
-        ProbeError: The file is not a probe's.
+        ProbeError: There is no such file, or it is not a probe's.
     """
-    with safe_open(path, framework="numpy") as file:
-        words = json.loads((file.metadata() or {}).get("probe", "null"))
-        if words is None:
-            raise ProbeError(f"{path} is no probe; `worldmodel evaluate` writes probe.safetensors")
-        return Probe(
-            tuple(words["colours"]), file.get_tensor("share"), file.get_tensor("likelihood"),
-            words["perspective"], words["calibration"],
-        )  # fmt: skip
+    try:
+        with safe_open(path, framework="numpy") as file:
+            words = json.loads((file.metadata() or {})["probe"])
+            return Probe(
+                tuple(words["colours"]), file.get_tensor("share"), file.get_tensor("likelihood"),
+                words["perspective"], words["calibration"],
+            )  # fmt: skip
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ProbeError(
+            f"{path} is no probe ({error}); `worldmodel evaluate` writes probe.safetensors"
+        ) from error
 
 
 def bins_of(rgb: UInt8[np.ndarray, "*shape 3"]) -> Int64[np.ndarray, "*shape"]:

@@ -17,7 +17,7 @@ from worldmodel.dynamics.baselines import ConstantVelocity, copy_last
 from worldmodel.evaluate import EvaluationError, evaluate, refuse_leak
 from worldmodel.verdict.metric import Sample
 from worldmodel.verdict.metrics import METRICS
-from worldmodel.verdict.rows import Row, attempt
+from worldmodel.verdict.rows import GREY, Row, attempt
 from worldmodel.verdict.table import SCHEMA, Scoreboard, as_rich, rows_of
 
 
@@ -73,6 +73,37 @@ def test_failures_stay_in_the_denominator(tmp_path):
     assert cells["1"]["objects"] == verdict["table"]["truth"]["position_error_px"]["1"]["objects"]
     assert cells["1"]["missed"] > 0
     assert cells["1"]["value"] > 1.0
+
+
+def test_a_failed_clip_has_no_object_even_where_one_is_as_grey_as_its_picture(tmp_path):
+    dataset = DrawnDataset()
+    for clip in dataset.clips.values():
+        clip.rgb[clip.label == 1] = GREY
+    calls = iter(range(100))
+
+    def broken(context, horizon, *, clip):
+        raise RuntimeError(f"call {next(calls)}")
+
+    verdict = evaluate(None, dataset, tmp_path, model=broken)
+    for name in ("position_error_px", "objects_kept"):
+        for cell in verdict["table"]["model"][name].values():
+            assert cell["missed"] == cell["objects"] > 0
+
+
+def test_a_clip_without_objects_to_judge_counts_nothing():
+    clip = random_clip(0).only(())
+    assert clip.area_px.shape == clip.scored.shape == clip.whole.shape == (CONTEXT + HORIZON, 0)
+
+
+def test_a_predictor_that_draws_on_its_context_spoils_no_other_row():
+    def vandal(context, horizon, *, clip):
+        context[:] = 0
+        return copy_last(context, horizon)
+
+    clip = random_clip(0)
+    before = clip.rgb.copy()
+    attempt(Row("model", "model", vandal), clip)
+    assert (clip.rgb == before).all()
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,10 @@ from worldmodel.dynamics.attention import Block, Cache, normalise
 from worldmodel.dynamics.warp import warp
 
 
+class FrameSizeError(ValueError):
+    """The model's cells do not tile the frames."""
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """Sizes. Frames of any height and width that are multiples of 2 * patch fit one model."""
@@ -108,10 +112,12 @@ class WorldModel(nn.Module):
             frames: In [-1, 1].
             level: Share of noise in each frame, 0 is clean.
             state: Of the frames before, None at a clip's start.
+        Raises:
+            FrameSizeError: Height or width is not a multiple of 2 * patch.
         """
         b, _, _, height, width = frames.shape
         if height % self.multiple or width % self.multiple:
-            raise ValueError(
+            raise FrameSizeError(
                 f"frames of {height}x{width} px; height and width must be multiples of "
                 f"{self.multiple} px for patch={self.config.patch}"
             )

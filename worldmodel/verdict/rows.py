@@ -55,12 +55,11 @@ def standard_rows(probe: Probe, model: Predict | None, label: str = "model") -> 
 def attempt(row: Row, clip: Clip) -> tuple[np.ndarray, str | None]:
     """The row's frames, and why they are unusable, if they are: then the frames are plain grey.
 
-    A grey picture shows no object, so a failed clip scores as one in which everything is missing.
-    It stays in every denominator.
+    The caller counts every object as missing in them, so the clip stays in every denominator.
     """
     shape = (clip.horizon, *clip.rgb.shape[1:])
     try:
-        context = clip.rgb[: clip.context]
+        context = clip.rgb[: clip.context].copy()  # one that draws on it spoils no other row
         frames = np.asarray(row.predict(context, clip.horizon, clip=clip))
         if frames.shape != shape or frames.dtype != np.uint8:
             raise PredictionError(
