@@ -137,10 +137,10 @@ def apexes(scene: Scene, motion: Motion) -> Iterator[Event]:
         mass = np.array([scene.bodies[row].mass_kg for row in rows])
         height = motion.centre_of_mass[:, rows, 2] @ mass / mass.sum()
         speed = velocity[:, rows] @ mass / mass.sum()
-        low = height[0]
+        low, held_s = height[0], held_until(scene, motion, rows)
         for t in range(scene.frames - 1):
             low = min(low, height[t])
-            if not speed[t] > 0 >= speed[t + 1]:
+            if times[t] < held_s or not speed[t] > 0 >= speed[t + 1]:
                 continue
             wait = speed[t] / (speed[t] - speed[t + 1]) / scene.frame_rate_hz
             top = height[t] + speed[t] * wait / 2

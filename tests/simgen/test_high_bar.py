@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from simgen.engines import simulate
+from simgen.events import apexes
 from simgen.families import family
 from simgen.families.gymnast import SEGMENTS, Gymnast, pitch_of
 from simgen.families.high_bar import HOLD_S, MAT_M, OVER_FEET_M, UPRIGHT_RAD
@@ -113,6 +114,14 @@ def test_hands_hold_the_bar_until_the_release_and_not_after(clips):
         release = outcome.events[0]["start_s"] * scene.frame_rate_hz
         assert apart[: int(release) + 1].max() < 0.02
         assert apart[int(release) + 4 :].min() > 0.1
+
+
+def test_only_what_was_let_go_flies(clips):
+    for scene, motion, outcome in clips[:6]:
+        release_s = next(e["start_s"] for e in outcome.events if e["kind"] == "release")
+        tops = [event.start_s for event in apexes(scene, motion)]
+        assert tops
+        assert min(tops) > release_s  # a handstand on the bar is no flight
 
 
 def test_a_giant_comes_first_where_the_clip_has_time(clip, clips):
