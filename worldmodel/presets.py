@@ -20,18 +20,18 @@ class PresetError(ValueError):
 PRESETS: dict[str, TrainConfig] = {
     # 0.34M parameters: what two CPU cores teach a model of 64 x 64 clips in minutes
     "tiny": TrainConfig(),
-    # 2.3M parameters: an hour of CPU, or minutes of any GPU, at 64 to 128 px
+    # 2.2M parameters, for an hour of CPU or one GPU, at 64 to 128 px; not trained yet
     "small": TrainConfig(
         model=ModelConfig(width=160, depth=6, heads=8, window=6, fine_width=64, fine_depth=3),
         batch=16, length=13, budget_s=3600.0,
     ),
-    # 27M parameters: one H200 for 20 minutes at 128 px
+    # 27M parameters, for one large GPU at 128 px; not trained yet
     "base": TrainConfig(
         model=ModelConfig(width=512, depth=8, heads=8, window=8, fine_width=128, fine_depth=4),
         optimizer=OptimizerConfig(adamw_rate=1e-3, warmup_steps=200, average=0.995),
         batch=32, length=17, budget_s=1200.0,
     ),
-    # 210M parameters: many GPUs by torchrun
+    # 209M parameters, for many GPUs by torchrun; not trained yet
     "pro": TrainConfig(
         model=ModelConfig(width=1280, depth=10, heads=20, window=12, fine_width=256, fine_depth=6),
         optimizer=OptimizerConfig(adamw_rate=5e-4, warmup_steps=1000, average=0.999),

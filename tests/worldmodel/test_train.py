@@ -205,11 +205,30 @@ def test_presets_are_changed_by_key_and_unknown_keys_are_refused():
         configure("tiny", ["model=1"])
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_makes_a_model_that_predicts(name):
+@pytest.mark.parametrize(
+    ("name", "millions"), [("tiny", 0.34), ("small", 2.2), ("base", 27), ("pro", 209)]
+)
+def test_every_preset_builds_and_its_loss_reaches_every_weight(name, millions):
+    """On the meta device, where shapes are worked out and nothing is computed."""
+    config = PRESETS[name]
+    shape = (2, config.length, 3, 32, 48)
+    draws = flow_matching.draw(shape, config.objective, torch.Generator().manual_seed(0))
     with torch.device("meta"):
-        model = WorldModel(PRESETS[name].model)
-    assert sum(p.numel() for p in model.parameters()) > 2e5
+        model = WorldModel(config.model)
+        batch = {
+            "rgb": torch.empty(shape), "flow": torch.empty(2, config.length, 2, 32, 48),
+            "segmentation": torch.empty(2, config.length, 32, 48, dtype=torch.uint8),
+        }  # fmt: skip
+    total, _ = flow_matching.loss(model, batch, draws.to(torch.device("meta")), config.objective)
+    total.backward()
+    parameters = list(model.parameters())
+    assert all(p.grad is not None and p.grad.shape == p.shape for p in parameters)
+    assert sum(p.numel() for p in parameters) / 1e6 == pytest.approx(millions, rel=0.05)
+
+
+def test_the_small_preset_takes_a_step(tmp_path):
+    config = replace(PRESETS["small"], steps=1, batch=1, length=4, threads=1, device="cpu")
+    assert train(Path("demo.zarr"), tmp_path, config).metrics["loss"] > 0
 
 
 @pytest.mark.parametrize(
