@@ -10,7 +10,6 @@ from pathlib import Path
 
 import embedded
 from cluster import Cluster
-from pydantic import ValidationError
 from terminal import say, share_console
 from typer import BadParameter
 
@@ -83,6 +82,12 @@ def require_published(store: Path) -> None:
     reader.open(store)
 
 
+def require_checkpoint(path: Path) -> None:
+    """Raise FileNotFoundError unless there is such a file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}; flows/train_model.py makes one")
+
+
 def cluster_of(given: argparse.Namespace) -> Cluster:
     """The Cluster that the arguments of add_cluster ask for."""
     return Cluster(**{name: getattr(given, name) for name in Cluster.model_fields})
@@ -110,11 +115,15 @@ def run(work: Callable[[], int], *, check: Callable[[], object], server: Path) -
 
 
 def explain(error: Exception) -> int:
-    """Say what went wrong, and the exit code for it. Our own errors carry their whole message."""
-    ours = type(error).__module__.split(".")[0] in ("simgen", "worldmodel")
-    if ours or isinstance(error, ValidationError):
+    """Say what went wrong, and the exit code for it.
+
+    Our own errors and those that the command lines know carry their whole message; any other is
+    our mistake, and its traceback helps to mend it.
+    """
+    codes = {"ValidationError": USAGE, **EXIT_CODES}
+    name = type(error).__name__
+    if name in codes or type(error).__module__.split(".")[0] in ("simgen", "worldmodel"):
         say(f"error: {error}")
     else:
         say("".join(traceback.format_exception(error)))
-    by_name = {"ValidationError": USAGE, **EXIT_CODES}
-    return by_name.get(type(error).__name__) or exit_code(error)
+    return codes.get(name) or exit_code(error)

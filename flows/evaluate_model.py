@@ -116,16 +116,16 @@ def main() -> int:
     command.add_judging(arguments)
     given = arguments.parse_args()
 
+    def check() -> None:
+        command.require_published(given.store)
+        command.require_checkpoint(given.checkpoint)
+
     def work() -> int:
         evaluate_model(given.store, given.checkpoint, given.out, given.split, given.clips)
         print_verdict(given.out)
         return DONE
 
-    return command.run(
-        work,
-        check=lambda: command.require_published(given.store),
-        server=given.out / ".prefect",
-    )
+    return command.run(work, check=check, server=given.out / ".prefect")
 
 
 if __name__ == "__main__":

@@ -147,13 +147,15 @@ def evaluate(
     worldmodel evaluate demo.zarr baselines --horizon 32          without a model
     """
     from worldmodel.evaluate import evaluate as judge
+    from worldmodel.progress import watch_clips
     from worldmodel.verdict.summary import sentences
     from worldmodel.verdict.table import as_rich
 
-    verdict = judge(
-        checkpoint, store, out, split=split, clips=clips, context=context, horizon=horizon,
-        probe=probe, command=shlex.join(["worldmodel", *sys.argv[1:]]),
-    )  # fmt: skip
+    with watch_clips(quiet=as_json) as progress:
+        verdict = judge(
+            checkpoint, store, out, split=split, clips=clips, context=context, horizon=horizon,
+            probe=probe, command=shlex.join(["worldmodel", *sys.argv[1:]]), progress=progress,
+        )  # fmt: skip
     if as_json:
         print(json.dumps(verdict))
         return

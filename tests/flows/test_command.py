@@ -14,6 +14,10 @@ import command
 import pytest
 from cluster import Cluster
 
+from simgen.recipe import RecipeError
+from worldmodel.checkpoint import CheckpointError
+from worldmodel.train import TrainingError
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -54,6 +58,30 @@ def test_a_bad_recipe_is_refused_before_anything_starts(recipe, tmp_path):
     assert "height" in said
     assert "starting" not in said
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said", "traced"),
+    [
+        (FileNotFoundError("no checkpoint at x"), 2, "error: no checkpoint at x", False),
+        (RecipeError("unknown key 'hieght'"), 2, "error: unknown key 'hieght'", False),
+        (CheckpointError("x does not match its hash"), 4, "error: x does not match", False),
+        (TrainingError("step 3: loss nan"), 1, "error: step 3: loss nan", False),
+        (ZeroDivisionError("ours"), 1, "ZeroDivisionError: ours", True),
+    ],
+)
+def test_errors_have_their_code_and_only_our_mistakes_a_traceback(
+    error, code, said, traced, capsys
+):
+    assert command.explain(error) == code
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert ("ZeroDivisionError" in printed) == traced
+
+
+def test_a_checkpoint_that_is_not_there_is_refused_with_the_next_step(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*; flows/train_model.py makes"):
+        command.require_checkpoint(tmp_path / "checkpoint.safetensors")
 
 
 def running(word: str) -> list[str]:

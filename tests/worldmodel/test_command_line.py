@@ -18,6 +18,7 @@ from simgen.recipe import load
 from simgen.terminal import DONE, FAILED, INTEGRITY, INTERRUPTED, USAGE, run
 from worldmodel.checkpoint import CheckpointError
 from worldmodel.cli import app, exit_code
+from worldmodel.progress import watch_clips
 from worldmodel.train import CHECKPOINT, TrainingError
 from worldmodel.verdict.metrics import METRICS
 
@@ -138,6 +139,17 @@ def test_how_training_ends_is_its_exit_code(error, code, message, monkeypatch, c
     monkeypatch.setattr(worldmodel.train, "train", end)
     assert worldmodel_says("train", "a.zarr", "run") == code
     assert message in capsys.readouterr().err
+
+
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(monkeypatch, capsys):
+    with watch_clips() as progress:
+        assert progress is None
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes stderr for a terminal
+    with watch_clips() as progress:
+        progress(3, 7)
+    assert "clip 3 of 7" in capsys.readouterr().err
+    with watch_clips(quiet=True) as progress:
+        assert progress is None
 
 
 @pytest.mark.parametrize("command", ["train", "rollout", "evaluate", "report"])
