@@ -31,7 +31,8 @@ def sprite_rules(examples: Sequence[Example]) -> str:
 def example_article(verdict: dict, k: int, example: Example) -> str:
     height, width = next(iter(example.frames.values())).shape[1:3]
     views = "".join(
-        f'<figure class="view"><div class="frame s{k}-{row}" data-example="{k}" data-row="{row}">'
+        f'<figure class="view"><div class="frame s{k}-{row}" role="img" '
+        f'aria-label="{escape(label)}" data-example="{k}" data-row="{row}">'
         f'<svg viewBox="0 0 {width} {height}"></svg></div>'
         f"<figcaption><b>{escape(label)}</b><span></span></figcaption></figure>"
         for row, label in _short(verdict).items()
