@@ -23,7 +23,7 @@ from build_dataset import build_dataset
 from cluster import Cluster
 from evaluate_model import evaluate_model, print_verdict
 from prefect import flow
-from train_model import train_model
+from train_model import train_model, training_config
 
 from simgen.build.planning import plan
 from simgen.recipe import load
@@ -98,9 +98,13 @@ def main() -> int:
         print_verdict(given.out / "verdict")
         return QUARANTINED if counts["quarantined"] else DONE
 
+    def check() -> None:
+        plan(load(given.recipe, given.overrides), given.out / "dataset.zarr")
+        training_config(given.budget, given.seed, given.preset, given.train)
+
     return command.run(
         work,
-        check=lambda: plan(load(given.recipe, given.overrides), given.out / "dataset.zarr"),
+        check=check,
         server=given.out / ".prefect",
     )
 

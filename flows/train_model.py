@@ -44,10 +44,9 @@ def train_model(
     Returns:
         The checkpoint's path.
     """
-    from worldmodel.presets import configure
     from worldmodel.train import CHECKPOINT, Run, train
 
-    config = configure(preset, [f"budget_s={budget_s}", f"seed={seed}", *settings])
+    config = training_config(budget_s, seed, preset, settings)
     first_step = None
     with counting("training, %", 100) as percent:
 
@@ -65,6 +64,17 @@ def train_model(
     return out / CHECKPOINT
 
 
+def training_config(budget_s: float, seed: int, preset: str, settings: Sequence[str]):
+    """The preset under its changes, a worldmodel.train.TrainConfig.
+
+    Raises:
+        PresetError: Nothing has that name, or a value is of the wrong type.
+    """
+    from worldmodel.presets import configure
+
+    return configure(preset, [f"budget_s={budget_s}", f"seed={seed}", *settings])
+
+
 def main() -> int:
     arguments = command.parser(__doc__)
     arguments.add_argument("store", type=Path, help="a published dataset, NAME.zarr")
@@ -77,9 +87,13 @@ def main() -> int:
         train_model(given.store, given.out, given.budget, given.seed, given.preset, given.settings)
         return DONE
 
+    def check() -> None:
+        training_config(given.budget, given.seed, given.preset, given.settings)
+        command.require_published(given.store)
+
     return command.run(
         work,
-        check=lambda: command.require_published(given.store),
+        check=check,
         server=given.out / ".prefect",
     )
 

@@ -186,7 +186,6 @@ EXIT_CODES = {
     "PresetError": USAGE,
     "DataError": USAGE,
     "OtherRunError": USAGE,
-    "UnreadableError": USAGE,
     "FileNotFoundError": USAGE,
     "FrameSizeError": USAGE,
     "ClipError": USAGE,
@@ -194,6 +193,7 @@ EXIT_CODES = {
     "ProbeError": USAGE,
     "ReportError": USAGE,
     "TrainingError": FAILED,
+    "UnreadableError": INTEGRITY,  # no dataset there, or an unfinished one
     "CheckpointError": INTEGRITY,
     "IntegrityError": INTEGRITY,
 }

@@ -159,7 +159,7 @@ def advance(run: Run, batch: dict[str, Tensor], windows: Windows, ranks: Ranks) 
         raise TrainingError(
             f"step {run.step}: loss {float(values[0])}, gradient norm {float(norm)}; the batch's "
             f"windows (episode, first frame): {chosen}. The last checkpoint is intact: look at "
-            "these episodes (`simgen view`), or lower optimizer.muon_rate"
+            "these episodes, or lower optimizer.muon_rate"
         )
     rate = run.optimizer.step(run.step, run.steps)
     run.step += 1
