@@ -16,15 +16,16 @@ import command
 from cluster import Cluster
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import as_completed
 from terminal import counting, say
 
 from simgen import build
 from simgen.build.planning import Part, Plan, groups, plan
+from simgen.build.workers import interruptible
 from simgen.recipe import Recipe, load
 from simgen.terminal import DONE, QUARANTINED
 
 GROUP_S = 60.0  # of work a task: a task costs 0.2 s, and a killed worker loses what it had in hand
+POLL_S = 0.2
 GROUPS_PER_SLOT = 4  # at least so many when there are parts enough, so that no worker idles long
 
 
@@ -62,12 +63,22 @@ def build_dataset(
 
 @flow(name="build-parts", validate_parameters=False)
 def build_parts(recipe: Recipe, out: Path, groups: list[tuple[Part, ...]]) -> None:
-    """Every group once, on the flow's Dask cluster."""
-    futures = [build_group.submit(recipe, out, group) for group in groups]
-    with counting("parts", sum(map(len, groups))) as parts:
-        for future in as_completed(futures):
-            parts.advance(future.result())
-            future.wrapped_future.release()  # or Dask builds it again when its worker dies
+    """Every group once, on the flow's Dask cluster.
+
+    Looks for Ctrl-C itself: raised at any line of Prefect's or Dask's own, it can be swallowed.
+    """
+    with (
+        interruptible("stopping; parts that are not finished are dropped") as stop,
+        counting("parts", sum(map(len, groups))) as parts,
+    ):
+        waiting = [build_group.submit(recipe, out, group) for group in groups]
+        while waiting:
+            if stop.wait(POLL_S):
+                raise KeyboardInterrupt
+            for future in [f for f in waiting if f.wrapped_future.done()]:
+                waiting.remove(future)
+                parts.advance(future.result())
+                future.wrapped_future.release()  # or Dask builds it again when its worker dies
 
 
 @task(name="build-group", cache_policy=NO_CACHE, persist_result=False)

@@ -16,6 +16,7 @@ SETTINGS = {
     # A busy machine misses heartbeats; 15 s closed healthy workers and hung the run.
     "distributed.deploy.lost-worker-timeout": "120s",
     "distributed.worker.daemon": True,
+    "distributed.worker.preload": ["simgen.build.preload"],
     "distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": 1,
     "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
     "distributed.admin.tick.limit": "1h",
@@ -23,10 +24,12 @@ SETTINGS = {
 
 
 @contextmanager
-def interruptible() -> Iterator[threading.Event]:
+def interruptible(
+    said: str = "finishing what is in hand; Ctrl-C again drops it",
+) -> Iterator[threading.Event]:
     """An event that the first Ctrl-C sets; the second one raises KeyboardInterrupt as usual.
 
-    Nothing changes in a thread other than the main one, which signals never reach, and where
+    `said` goes to stderr at the first. Nothing changes in a thread other than the main one, which signals never reach, and where
     Ctrl-C is ignored.
     """
     stop = threading.Event()
@@ -38,7 +41,7 @@ def interruptible() -> Iterator[threading.Event]:
     def first(number: int, frame: Any) -> None:
         stop.set()
         signal.signal(signal.SIGINT, before)
-        print("finishing what is in hand; Ctrl-C again drops it", file=sys.stderr)
+        print(said, file=sys.stderr)
 
     before = signal.signal(signal.SIGINT, first)
     try:
@@ -69,19 +72,7 @@ def client(count: int, scheduler: str | None = None) -> Iterator[Any]:
             ) as cluster,
             Client(cluster, set_as_default=False) as connected,
         ):
-            connected.register_plugin(_ignore_interrupts())
             yield connected
-
-
-def _ignore_interrupts() -> Any:
-    """Plugin: Ctrl-C reaches all processes of a terminal; workers finish what is in hand."""
-    from distributed import WorkerPlugin
-
-    class IgnoreInterrupts(WorkerPlugin):
-        def setup(self, worker: Any) -> None:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    return IgnoreInterrupts()
 
 
 def run(
