@@ -29,8 +29,8 @@ def interruptible(
 ) -> Iterator[threading.Event]:
     """An event that the first Ctrl-C sets; the second one raises KeyboardInterrupt as usual.
 
-    `said` goes to stderr at the first. Nothing changes in a thread other than the main one, which signals never reach, and where
-    Ctrl-C is ignored.
+    `said` goes to stderr at the first. Nothing changes in a thread other than the main one, which
+    signals never reach, and where Ctrl-C is ignored.
     """
     stop = threading.Event()
     here = threading.current_thread() is threading.main_thread()
