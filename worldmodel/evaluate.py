@@ -99,7 +99,9 @@ def evaluate(
     ruler.save(out_dir / "probe.safetensors")
     rows = standard_rows(ruler, model)
     notes = _score(dataset, episodes, window, ruler, rows, out_dir / "metrics.parquet", progress)
-    board = Scoreboard(pq.read_table(out_dir / "metrics.parquet"), METRICS.values())
+    board = Scoreboard(
+        pq.read_table(out_dir / "metrics.parquet", use_threads=False), METRICS.values()
+    )
     verdict = {
         **_what_was_judged(dataset, episodes, window, split, rows),
         **notes,

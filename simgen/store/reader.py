@@ -207,7 +207,8 @@ class Dataset:
                 f"{name} of {self.path} is not the one that was published; run the same "
                 "`simgen build` again to write it anew"
             )
-        return pq.read_table(pa.BufferReader(data))
+        # Arrow's thread pool, once started, can abort a short process at its exit (26.0)
+        return pq.read_table(pa.BufferReader(data), use_threads=False)
 
 
 def _completion(path: Path) -> dict:

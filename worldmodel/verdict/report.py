@@ -42,7 +42,9 @@ def write_report(folder: Path) -> Path:
                 f"{folder} has no {name}: run `worldmodel evaluate` with it as the output folder"
             )
     verdict = json.loads((folder / "verdict.json").read_text())
-    board = Scoreboard(pq.read_table(folder / "metrics.parquet"), METRICS.values())
+    board = Scoreboard(
+        pq.read_table(folder / "metrics.parquet", use_threads=False), METRICS.values()
+    )
     examples = load_examples(folder / "examples.safetensors")
     path = folder / "report.html"
     path.write_text(page(verdict, board, examples), encoding="utf-8")
