@@ -234,7 +234,7 @@ def test_the_small_preset_takes_a_step(tmp_path):
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["train", "none.zarr", "run"], 2, "none.zarr"),
+        (["train", "none.zarr", "run"], 4, "none.zarr"),
         (["train", "none.zarr", "run", "steps=x"], 2, "steps=x: must be int"),
         (["train", "none.zarr", "run", "--budget", "soon"], 2, "write 90s, 8m or 1.5h"),
         (["rollout", "none", "none.zarr", "out.gif"], 2, "end it in .npz"),
