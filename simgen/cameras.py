@@ -7,14 +7,14 @@ centres lie at +0.5. Pixels are square.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
 
-from simgen.recipe.tables import CameraRecipe
-from simgen.scene import Vector3
+from simgen.recipe.camera import CameraRecipe
+from simgen.scene import Light, Scene, Sky, Vector3
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,26 @@ class CameraTrack:
     position: Float64[np.ndarray, "time1 3"]
     quaternion: Float64[np.ndarray, "time1 4"]  # camera to world, w x y z
     intrinsics: Float64[np.ndarray, "time1 4"]  # fx, fy, cx, cy in pixels
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A stretch of a clip under one camera. Shots follow each other without gap: an edit list."""
+
+    first_frame: int
+    cameras: CameraTrack  # the shot's frames and one more
+    move: str = "static"  # the recipe's kind of camera
+    setting: str = ""  # a family's Setting
+    light: Light | None = None  # None: the scene's
+    sky: Sky | None = None
+
+    @property
+    def frames(self) -> int:
+        return len(self.cameras.position) - 1
+
+    def dressed(self, scene: Scene) -> Scene:
+        """The scene in this shot's light and sky."""
+        return replace(scene, light=self.light or scene.light, sky=self.sky or scene.sky)
 
 
 def rotation_matrix(
@@ -97,7 +117,7 @@ def project(
 
 
 @dataclass(frozen=True)
-class Shot:
+class Draw:
     """A camera recipe's drawn values, radians and metres."""
 
     look_at: np.ndarray  # (3,)
@@ -108,42 +128,42 @@ class Shot:
 
 
 def _around(
-    shot: Shot, azimuth: np.ndarray | float, distance_m: np.ndarray | float
+    draw: Draw, azimuth: np.ndarray | float, distance_m: np.ndarray | float
 ) -> Float64[np.ndarray, "time 3"]:
     """Points on the sphere around look_at, one a row."""
     azimuth, distance_m = np.broadcast_arrays(azimuth, distance_m)
-    level = np.cos(shot.elevation)
+    level = np.cos(draw.elevation)
     direction = np.stack(
         [
             level * np.cos(azimuth),
             level * np.sin(azimuth),
-            np.full(azimuth.shape, np.sin(shot.elevation)),
+            np.full(azimuth.shape, np.sin(draw.elevation)),
         ],
         axis=-1,
     )
-    return shot.look_at + distance_m[:, None] * direction
+    return draw.look_at + distance_m[:, None] * direction
 
 
-def _static(shot: Shot, progress: np.ndarray) -> np.ndarray:
-    return _around(shot, np.full(len(progress), shot.azimuth), shot.distance_m)
+def _static(draw: Draw, progress: np.ndarray) -> np.ndarray:
+    return _around(draw, np.full(len(progress), draw.azimuth), draw.distance_m)
 
 
-def _orbit(shot: Shot, progress: np.ndarray) -> np.ndarray:
-    return _around(shot, shot.azimuth + np.deg2rad(shot.travel) * progress, shot.distance_m)
+def _orbit(draw: Draw, progress: np.ndarray) -> np.ndarray:
+    return _around(draw, draw.azimuth + np.deg2rad(draw.travel) * progress, draw.distance_m)
 
 
-def _dolly(shot: Shot, progress: np.ndarray) -> np.ndarray:
-    nearest = shot.distance_m - max(shot.travel, 0.0)
-    if nearest < 0.2 * shot.distance_m:
+def _dolly(draw: Draw, progress: np.ndarray) -> np.ndarray:
+    nearest = draw.distance_m - max(draw.travel, 0.0)
+    if nearest < 0.2 * draw.distance_m:
         raise ValueError(
-            f"a dolly of {shot.travel:.2f} m from {shot.distance_m:.2f} m away ends on its "
+            f"a dolly of {draw.travel:.2f} m from {draw.distance_m:.2f} m away ends on its "
             "subject; keep camera.travel under 0.8 of the distance"
         )
-    return _around(shot, shot.azimuth, shot.distance_m - shot.travel * progress)
+    return _around(draw, draw.azimuth, draw.distance_m - draw.travel * progress)
 
 
 # kind -> camera positions (time, 3) for progress 0..1; every move here keeps looking at the point
-MOVES: dict[str, Callable[[Shot, np.ndarray], np.ndarray]] = {
+MOVES: dict[str, Callable[[Draw, np.ndarray], np.ndarray]] = {
     "static": _static,
     "orbit": _orbit,
     "dolly": _dolly,
@@ -191,8 +211,8 @@ def path(
         )
     )
     target = np.asarray(look_at, dtype=np.float64)
-    shot = Shot(target, np.deg2rad(azimuth), np.deg2rad(elevation), factor * distance_m, travel)
-    position = MOVES[camera.kind](shot, ease(np.linspace(0.0, 1.0, frames + 1)))
+    draw = Draw(target, np.deg2rad(azimuth), np.deg2rad(elevation), factor * distance_m, travel)
+    position = MOVES[camera.kind](draw, ease(np.linspace(0.0, 1.0, frames + 1)))
     focal = 0.5 * min(height, width) / np.tan(np.deg2rad(field_of_view) / 2)
     intrinsics = np.tile([focal, focal, width / 2, height / 2], (frames + 1, 1))
     quaternion = look_at_quaternion(position, np.broadcast_to(target, position.shape))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64, Int32
@@ -14,6 +14,7 @@ CONTACT_DTYPE = np.dtype(
         ("start_s", np.float64),
         ("end_s", np.float64),  # the clip's end if still touching
         ("impulse_ns", np.float64),  # normal impulse over the whole touch, N s
+        ("impulse_vector_ns", np.float64, 3),  # friction too: what a gives b, world frame
         ("peak_force_n", np.float64),
         ("point", np.float64, 3),  # where the touch began, world frame
         ("normal", np.float64, 3),  # from a to b, at the start
@@ -50,6 +51,28 @@ class Motion:
     potential_energy_j: Float64[np.ndarray, " time1"]  # gravity and springs
     state: Float64[np.ndarray, "keyframe state"]  # restorable by the same engine
     state_frames: Int32[np.ndarray, " keyframe"]
+    before: tuple[Float64[np.ndarray, "body 3"], Float64[np.ndarray, "body 4"]] | None = None
+    # position and quaternion one frame before row 0, where there was one
+
+    def window(self, first: int, frames: int) -> Motion:
+        """Poses and velocities of a stretch of the clip, for a renderer; row 0 is frame `first`.
+
+        Contacts, actions and states stay those of the whole clip.
+        """
+        if not 0 <= first < first + frames < len(self.position):
+            raise ValueError(
+                f"frames {first} to {first + frames} of a motion of {len(self.position)} rows"
+            )
+        rows = slice(first, first + frames + 1)
+        before = self.before
+        if first:
+            before = self.position[first - 1], self.quaternion[first - 1]
+        names = (
+            "position", "quaternion", "velocity", "angular_velocity", "centre_of_mass",
+            "joint_position", "joint_velocity", "joint_torque", "deepest_penetration_m",
+            "kinetic_energy_j", "potential_energy_j",
+        )  # fmt: skip
+        return replace(self, before=before, **{name: getattr(self, name)[rows] for name in names})
 
 
 def centre_velocity(motion: Motion) -> Float64[np.ndarray, "time1 body 3"]:

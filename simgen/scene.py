@@ -20,7 +20,7 @@ IDENTITY: Quaternion = (1.0, 0.0, 0.0, 0.0)
 ORIGIN: Vector3 = (0.0, 0.0, 0.0)
 
 GeomKind = Literal["sphere", "capsule", "cylinder", "ellipsoid", "box", "plane"]
-Pattern = Literal["solid", "two_tone", "checker"]
+Pattern = Literal["solid", "two_tone", "checker", "stripes", "grain"]
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,10 @@ class Material:
 
     colour: str
     rgb: Vector3  # linear 0..1
-    rgb2: Vector3 | None = None  # second tone of two_tone and checker
+    rgb2: Vector3 | None = None  # second tone of every pattern but solid
     pattern: Pattern = "solid"
-    scale_m: float = 0.5  # checker: side of a square
+    scale_m: float = 0.5  # checker: side of a square; stripes: width; grain: length of a fleck
+    gloss: float = 0.0  # 0 matte .. 1 polished: strength of the light's highlight
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,41 @@ class Connect:
     anchor_a: Vector3  # in body_a's frame
     body_b: str
     anchor_b: Vector3
+    active: bool = True  # at t = 0
+    reach_m: float = 0.06  # a catch closes only with the two points this near
+
+
+@dataclass(frozen=True)
+class Spring:
+    """A straight damped spring between points of two bodies: -stiffness (length - rest_m).
+
+    Its force acts along the line between the points. A rope is a stiff one that only pulls.
+    """
+
+    name: str
+    body_a: str
+    anchor_a: Vector3  # in body_a's frame
+    body_b: str
+    anchor_b: Vector3
+    stiffness: float  # N/m
+    rest_m: float
+    damping: float = 0.0  # N s/m, along the line
+    pull_only: bool = False
+
+
+@dataclass(frozen=True)
+class Water:
+    """Still water that carries the bodies named: on each cell of a grid over a body's first geom,
+    a box, the weight of the water it displaces less a drag on its vertical speed; and a drag on
+    the way of the body through the water. Force on a cell: density g area depth - damping area v_z.
+    """
+
+    level_m: float  # of the surface
+    bodies: tuple[str, ...]
+    density_kg_m3: float = 1000.0
+    damping: float = 1500.0  # N s/m per m2 of wetted area, vertical
+    drag: float = 60.0  # N s/m per m2 of wetted area, horizontal
+    grid: tuple[int, int] = (8, 3)  # cells along the body's x and y
 
 
 @dataclass(frozen=True)
@@ -146,10 +182,12 @@ class Observation:
 
 @dataclass(frozen=True)
 class Command:
-    """What a script asks for during one frame: held targets, and releases at a delay in it."""
+    """What a script asks for during one frame: held targets, releases at a delay in it, and
+    catches, which close an open Connect at the frame's start if its two points are in reach."""
 
     targets: np.ndarray  # (actuator,) rad, in Scene.actuators order
     releases: Mapping[str, float] = field(default_factory=dict)  # Connect name -> s into the frame
+    catches: frozenset[str] = frozenset()  # Connect names
 
 
 Script = Callable[[int, Observation], Command]
@@ -167,6 +205,8 @@ class Scene:
     gravity: Vector3 = (0.0, 0.0, -9.81)
     actuators: tuple[Actuator, ...] = ()
     connects: tuple[Connect, ...] = ()
+    springs: tuple[Spring, ...] = ()
+    water: Water | None = None
     script: Script | None = None
     light: Light = Light()
     sky: Sky = Sky()
@@ -185,7 +225,7 @@ class Scene:
         """One column a servo (target, rad), then one a Connect.
 
         A release column holds the share of the frame that is left when the grip opens (1: at the
-        frame's start), and 0 in every frame without a release, so replay is exact.
+        frame's start), -1 in a frame that begins with a catch, and else 0, so replay is exact.
         """
         return tuple(f"{a.name}_target" for a in self.actuators) + tuple(
             f"{c.name}_release" for c in self.connects

@@ -91,6 +91,7 @@ class ContactRecorder:
                 touch.start_s,
                 end_s if end_s - touch.end_s < self.merge_gap_s else touch.end_s,
                 touch.impulse_ns,
+                tuple(touch.impulse_ns * x for x in touch.normal),
                 touch.peak_force_n,
                 touch.point,
                 touch.normal,

@@ -3,17 +3,24 @@
 A family is a class with
     name, summary: str          what captions and `simgen recipes` call it
     engines: tuple[str, ...]    the engines that claim it
+    outcomes: tuple[str, ...]   every label that `outcome` may give
     Parameters                  pydantic model of its recipe parameters (extra keys forbidden)
     limits(parameters) -> Limits    most bodies, joints and actions any episode can have
     sample(parameters, rng, *, frames, frame_rate_hz) -> Scene
     outcome(scene, motion) -> Outcome   measured from the motion, never from the script
     look_at(scene, motion) -> (point, distance_m)   what a default camera frames
+and, where it has them,
+    laws(scene, motion) -> tuple[Law, ...]      known answers beside what the engine did
+    settings(scene) -> tuple[Setting, ...]      places to show one after the other, a shot each
+    pass_through(scene) -> Scene                the scene without its hidden wall
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib import import_module
+
+from simgen.scene import Light, Sky, Vector3
 
 FAMILIES = {
     "bouncing_balls": "simgen.families.bouncing_balls:BouncingBalls",
@@ -38,6 +45,29 @@ class Outcome:
     label: str
     margins: dict[str, float] = field(default_factory=dict)  # e.g. somersaults, landing_tilt_rad
     events: tuple[dict, ...] = ()  # more of simgen.events.Event's fields, without their ids
+
+
+@dataclass(frozen=True)
+class Law:
+    """One known answer of physics beside what the simulation did."""
+
+    name: str  # e.g. period, flight parabola, speed after impact
+    measured: float
+    expected: float
+    tolerance: float  # largest |measured - expected| that passes, same unit
+    unit: str
+    source: str = ""  # of the formula
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A place within the scene that a shot shows: what its camera frames, and its own light."""
+
+    name: str
+    point: Vector3
+    distance_m: float
+    light: Light | None = None  # None: the scene's
+    sky: Sky | None = None
 
 
 def family(name: str):

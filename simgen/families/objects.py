@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import AfterValidator
 
 from simgen.masses import volume_m3
-from simgen.recipe.tables import Range
+from simgen.recipe.fields import Range
 from simgen.scene import IDENTITY, Body, Geom, Material, Quaternion, Vector3
 
 # Physics steps a second that both engines' restitution was measured at (tests/simgen/test_physics)

@@ -21,7 +21,14 @@ from simgen.renderers import RENDERERS
 Problem = tuple[tuple, str]
 CLIP_BYTES_MAX = 8 * 2**30  # one clip's channels stand in memory at once
 # bytes a pixel as rendered: rgb u8 x 3, depth f32, segmentation u8, normals f32 x 3, flow f32 x 2
-BYTES_PER_PIXEL = {"rgb": 3, "depth": 4, "segmentation": 1, "normals": 12, "flow": 8}
+BYTES_PER_PIXEL = {
+    "rgb": 3,
+    "depth": 4,
+    "segmentation": 1,
+    "normals": 12,
+    "flow": 8,
+    "backward_flow": 8,
+}
 
 
 class RecipeError(ValueError):
@@ -130,6 +137,8 @@ def objections(recipe: Any, video_model: type[BaseModel]) -> list[Problem]:
         problems += scene_problems(recipe, scene, ("scene", i), video_model)
     if problems:
         return problems
+    if uneven := twin_problems(recipe):
+        return uneven
     return bucket_problems(recipe) or split_problems(recipe)
 
 
@@ -152,6 +161,16 @@ def scene_problems(
     except ValidationError as error:
         problems += explain(error, video_model, (*at, "video"))
     return problems + parameter_problems(recipe, scene, at)
+
+
+def twin_problems(recipe: Any) -> list[Problem]:
+    """Every scene of a recipe has as many twins, since an index alone says which it is."""
+    counts = [len(scene.twins) for scene in recipe.scene]
+    return [
+        (("scene", i, "twins"), f"{count} twins where scene 0 has {counts[0]}; give each as many")
+        for i, count in enumerate(counts)
+        if count != counts[0]
+    ]
 
 
 def parameter_problems(recipe: Any, scene: Any, at: tuple) -> list[Problem]:

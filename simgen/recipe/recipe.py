@@ -36,15 +36,25 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    Field,
+    FiniteFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 
 from simgen.families import FAMILIES, family
+from simgen.recipe.fields import Strict
 from simgen.recipe.overrides import apply_overrides
 from simgen.recipe.problems import RecipeError, check_numbers, explain, objections
-from simgen.recipe.tables import SceneRecipe, Strict, Video
+from simgen.recipe.tables import SceneRecipe, Video
 
 FILE_BYTES_MAX = 1_000_000
-STREAMS = ("scene", "camera", "captions")  # separate, so that a new camera leaves the physics alone
+# Separate, so that a new camera leaves the physics alone
+STREAMS = ("scene", "camera", "captions", "look", "twin")
+IMPOSSIBLE_SPLIT = "impossible"  # of twins that no physics makes, so that no training sees them
 # R2 low-discrepancy sequence: powers of 1 / plastic number, as 64-bit fractions so that the
 # arithmetic is exact (Roberts 2018, "The unreasonable effectiveness of quasirandom sequences")
 PLASTIC = 1.3247179572447460260
@@ -56,11 +66,17 @@ Splits = dict[str, Annotated[FiniteFloat, Field(ge=0, le=1)]]
 
 @dataclass(frozen=True)
 class Assignment:
-    """Where one episode index belongs."""
+    """Where one episode index belongs.
+
+    Twins of one draw share everything but `variant`: 0 is the original, n its n-th twin.
+    """
 
     scene_index: int
     split: str
     bucket: str
+    group: int = 0
+    variant: int = 0
+    drawn_split: str = ""  # whose parameters it has; `split` may be "impossible" instead
 
 
 class Recipe(Strict):
@@ -76,6 +92,26 @@ class Recipe(Strict):
     video: Video = Video()
     splits: Splits = Field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
     scene: Annotated[tuple[SceneRecipe, ...], Field(min_length=1)]
+
+    @field_validator("scene", mode="after")
+    @classmethod
+    def one_scene_a_shape(cls, scenes: tuple[SceneRecipe, ...]) -> tuple[SceneRecipe, ...]:
+        """A scene with `shapes` stands for one scene a shape, each with its share of the weight."""
+        spread = []
+        for scene in scenes:
+            for height, width in scene.shapes:
+                video = {**scene.video, "height": height, "width": width}
+                weight = scene.weight / len(scene.shapes)
+                spread.append(
+                    scene.model_copy(update={"shapes": (), "video": video, "weight": weight})
+                )
+            spread += [] if scene.shapes else [scene]
+        return tuple(spread)
+
+    @property
+    def group_size(self) -> int:
+        """Episodes of one draw: the original and its twins; the same in every scene."""
+        return 1 + len(self.scene[0].twins)
 
     @property
     def hash(self) -> str:
@@ -109,13 +145,17 @@ class Recipe(Strict):
         """
         if index < 0:
             raise ValueError(f"episode index {index} is negative; indices start at 0")
-        at = self.point(index)
+        group, variant = divmod(index, self.group_size)
+        at = self.point(group)
         scene_index = share_of(at[0], [scene.weight for scene in self.scene])
-        split = list(self.splits)[share_of(at[1], list(self.splits.values()))]
-        return Assignment(scene_index, split, self.video_of(scene_index).bucket)
+        drawn = split = list(self.splits)[share_of(at[1], list(self.splits.values()))]
+        if variant and not self.scene[scene_index].twins[variant - 1].possible:
+            split = IMPOSSIBLE_SPLIT
+        bucket = self.video_of(scene_index).bucket
+        return Assignment(scene_index, split, bucket, group, variant, drawn)
 
     def point(self, index: int) -> tuple[float, float]:
-        """The index's point of the R2 sequence in the unit square, shifted by the seed."""
+        """A group's point of the R2 sequence in the unit square, shifted by the seed."""
         offsets = np.random.SeedSequence(self.seed).generate_state(2, np.uint64)
         x, y = (
             ((int(offset) + index * step) % 2**64) / 2**64
@@ -124,8 +164,8 @@ class Recipe(Strict):
         return x, y
 
     def rng(self, index: int, stream: str = "scene") -> np.random.Generator:
-        """The episode's own generator, from (seed, index) alone; one per STREAMS name."""
-        key = (index, STREAMS.index(stream))
+        """The generator of the episode's group, from (seed, group) alone; one per STREAMS name."""
+        key = (index // self.group_size, STREAMS.index(stream))
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
     def episode_id(self, index: int) -> str:

@@ -1,38 +1,21 @@
-"""The tables of a recipe: [video], [[scene]] and its cameras. Frozen; unknown keys are errors."""
+"""The tables of a recipe: [video], and [[scene]] with its cameras, twins and look. Frozen; unknown
+keys are errors."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, FiniteFloat, Tag
+from pydantic import Discriminator, Field, FiniteFloat, Tag
 
+from simgen.recipe.camera import CameraRecipe
+from simgen.recipe.fields import Range, Strict, within
+from simgen.recipe.look import LookRecipe
 
-def ordered(bounds: tuple[float, float]) -> tuple[float, float]:
-    """Validator of a range [low, high]."""
-    if bounds[0] > bounds[1]:
-        raise ValueError(f"[low, high] with low above high: {list(bounds)}")
-    return bounds
-
-
-Channel = Literal["rgb", "depth", "segmentation", "normals", "flow"]
-Range = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(ordered)]
-
-
-def within(low: float, high: float) -> AfterValidator:
-    """Validator of a range whose ends lie between two bounds."""
-
-    def check(bounds: tuple[float, float]) -> tuple[float, float]:
-        if not low <= bounds[0] <= bounds[1] <= high:
-            raise ValueError(f"both ends must lie between {low:g} and {high:g}")
-        return bounds
-
-    return AfterValidator(check)
-
-
-class Strict(BaseModel):
-    """Frozen, and a key that is not declared is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+Channel = Literal["rgb", "depth", "segmentation", "normals", "flow", "backward_flow"]
+Shape = tuple[
+    Annotated[int, Field(ge=16, le=2048, multiple_of=2)],
+    Annotated[int, Field(ge=16, le=2048, multiple_of=2)],
+]
 
 
 class Video(Strict):
@@ -53,17 +36,6 @@ class Video(Strict):
         return f"t{self.frames}_{self.height}x{self.width}"
 
 
-class CameraRecipe(Strict):
-    """A camera move; angles in degrees here (people write recipes), radians everywhere else."""
-
-    kind: Literal["static", "orbit", "dolly"] = "static"
-    azimuth_deg: Range = (-90.0, -90.0)  # a range, drawn per episode
-    elevation_deg: Annotated[Range, within(-90, 90)] = (15.0, 15.0)
-    distance: Annotated[Range, within(0.05, 100)] = (1.0, 1.0)  # times the family's own distance
-    field_of_view_deg: Annotated[Range, within(1, 160)] = (45.0, 45.0)  # of the shorter side
-    travel: Range = (0.0, 0.0)  # orbit: degrees; dolly: metres, + is in
-
-
 def one_or_many(value: Any) -> str:
     """Which of the two forms of `camera` a recipe uses: a table, or a list of them."""
     return MANY if isinstance(value, list | tuple) else ONE
@@ -77,16 +49,48 @@ Cameras = Annotated[
 ]
 
 
+PHYSICAL = ("mass", "speed", "gravity", "release", "remove")
+IMPOSSIBLE = ("vanish", "recolour", "teleport", "pass_through")
+
+
+class TwinRecipe(Strict):
+    """One change to an episode from a given frame on; everything before it stays as it was.
+
+    mass, speed: of one moving body, times `factor`; gravity: times `factor`; release: later by
+    `delay_s`; remove: one body is taken away. The impossible ones happen while the body is hidden:
+    vanish, recolour, teleport (elsewhere hidden), pass_through (a hidden wall is not there).
+    """
+
+    change: Literal[
+        "mass", "speed", "gravity", "release", "remove",
+        "vanish", "recolour", "teleport", "pass_through",
+    ]  # fmt: skip
+    factor: Annotated[Range, within(0, 100)] = (2.0, 2.0)
+    delay_s: Annotated[Range, within(-1, 1)] = (0.08, 0.08)
+    at: Annotated[Range, within(0, 1)] = (0.3, 0.5)  # share of the clip; the nearest key frame
+
+    @property
+    def possible(self) -> bool:
+        return self.change in PHYSICAL
+
+
 class SceneRecipe(Strict):
     """One kind of scene in the mixture."""
 
     family: str
     engine: str = "mujoco"
     weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
-    camera: Cameras = CameraRecipe()  # several: one is drawn per episode
-    video: dict[str, Any] = {}  # overrides of [video]
-    parameters: dict[str, Any] = {}  # the family's own, validated by its Parameters model
-    split_parameters: dict[str, dict[str, Any]] = {}  # per split, over `parameters`
+    camera: Cameras = CameraRecipe()  # several: one is drawn per shot
+    shots: Annotated[tuple[int, int], within(1, 4)] = (1, 1)  # of one continuing simulation
+    twins: tuple[TwinRecipe, ...] = ()  # each makes one more episode of the same draw
+    look: LookRecipe = LookRecipe()
+    shapes: tuple[Shape, ...] = ()  # [height, width] to choose from, equally often
+    video: dict[str, Any] = Field(default_factory=dict)  # overrides of [video]
+    parameters: dict[str, Any] = Field(
+        default_factory=dict
+    )  # the family's own, validated by its Parameters model
+    # per split, over `parameters`
+    split_parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @property
     def cameras(self) -> tuple[CameraRecipe, ...]:

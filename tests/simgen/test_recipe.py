@@ -81,7 +81,7 @@ def path(tmp_path: Path) -> Path:
         (["scene.0.parameters.drop_m=[0.5, inf]"], r"inf given; .*scene.0.parameters.drop_m.1"),
         (["height=0"], r"0 given; should be greater than or equal to 16"),
         (["height=33"], r"33 given; should be a multiple of 2"),
-        (["height=100000"], r"less than or equal to 2048; one frame of 100000 x .* takes 280 GB"),
+        (["height=100000"], r"less than or equal to 2048; one frame of 100000 x .* takes 360 GB"),
         (["frames=4096", "height=2048"], r"take 22.5 GB of memory a clip; at most 8.59 GB"),
         (["splits.train=0.9"], r"the shares add to 1.2; they must add to 1"),
         (["splits.far=0", "splits.val=0.2"], r"a share of 0 gives no episode; remove the split"),
