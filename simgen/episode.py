@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from simgen.cameras import CameraTrack, path
-from simgen.captions import describe
+from simgen.captions.captions import describe
 from simgen.engines import simulate
 from simgen.families import Outcome, family
 from simgen.motion import Motion, SimulationError

@@ -1,5 +1,4 @@
-"""Captions: facts -> text in which every clause cites its evidence. Start at captions.py."""
+"""Captions: facts -> text in which every clause cites its evidence. Start at captions.py.
 
-from simgen.captions.captions import describe
-
-__all__ = ["describe"]
+Nothing is imported here: families import simgen.captions.words, and captions import families.
+"""

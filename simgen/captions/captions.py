@@ -1,6 +1,6 @@
 """Facts -> text: a short and a dense caption, in varied words, each clause with its evidence.
 
-A family needs no code here; an entry in FAMILIES gives it words of its own. The choice of words
+A family needs no code here; an attribute `words` gives it some of its own. The choice of words
 comes from the rng, the content from simgen.captions.facts alone.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,23 +28,15 @@ from simgen.captions.phrases import (
     weight,
 )
 from simgen.captions.timeline import BOUNCE_S, Clause, noticed, timeline, touches
+from simgen.captions.words import Words
 from simgen.events import Event
-from simgen.families import Outcome
+from simgen.families import Outcome, family
 from simgen.motion import Motion
 from simgen.scene import Scene
 from simgen.truth import Truth
 
 MOST_NAMED = 3  # things that a short caption names one by one
 FALL_M = 0.3  # a descent that people would call a fall
-
-
-@dataclass(frozen=True)
-class Words:
-    """How a family likes to be told. Outcome phrases may name margins: `{somersaults:.1f}`."""
-
-    opening: tuple[str, ...] = ()  # instead of the measured "fall, bounce and collide"
-    outcomes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # label -> phrases
-    apparatus: tuple[str, ...] = ()  # labels of things that move but are part of the setting
 
 
 @dataclass(frozen=True)
@@ -62,24 +54,6 @@ class Sentence:
         return capital(f"{self.lead}{body}.")
 
 
-SOMERSAULTS = "turns {somersaults:.1f} somersaults"
-FAMILIES: dict[str, Words] = {
-    "high_bar": Words(
-        opening=("swings on a high bar", "swings around a high bar"),
-        outcomes={
-            "landed": (f"{SOMERSAULTS} and lands on the feet", f"{SOMERSAULTS} and stands"),
-            "off_balance": (f"{SOMERSAULTS}, comes down on the feet and loses balance",),
-            "fell_forward": (f"{SOMERSAULTS}, comes down on the feet and falls forwards",),
-            "fell_backward": (f"{SOMERSAULTS}, comes down on the feet and falls backwards",),
-            "under_rotated": (f"{SOMERSAULTS}, too little, and misses the feet",),
-            "over_rotated": (f"{SOMERSAULTS}, too much, and misses the feet",),
-            "unfinished": ("and has not landed when the clip ends",),
-        },
-        apparatus=("bar",),
-    ),
-}
-
-
 def describe(
     scene: Scene,
     motion: Motion,
@@ -95,7 +69,7 @@ def describe(
         but for its first capital) and evidence (paths of simgen.captions.facts).
     """
     facts = gather(scene, motion, cameras, outcome, truth.events)
-    words = FAMILIES.get(scene.family, Words())
+    words = getattr(family(scene.family), "words", Words())
     told = {
         "short": short(scene, facts, words, truth.events, rng),
         "dense": dense(scene, facts, words, truth.events, rng),

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from simgen.cameras import rotation_matrix
+from simgen.captions.words import Words
 from simgen.families import Limits, Outcome
 from simgen.families.gymnast import GRIP_M, Gymnast, rotate
 from simgen.families.high_bar_routine import Plan, Routine
@@ -41,6 +42,22 @@ SKINS = ((0.80, 0.50, 0.36), (0.62, 0.36, 0.23), (0.38, 0.20, 0.12), (0.18, 0.09
 HAIRS = ((0.03, 0.02, 0.015), (0.10, 0.05, 0.02), (0.42, 0.25, 0.09))
 
 
+TURNS = "turns {somersaults:.1f} somersaults"
+WORDS = Words(
+    opening=("swings on a high bar", "swings around a high bar"),
+    outcomes={
+        "landed": (f"{TURNS} and lands on the feet", f"{TURNS} and stands"),
+        "off_balance": (f"{TURNS}, comes down on the feet and loses balance",),
+        "fell_forward": (f"{TURNS}, comes down on the feet and falls forwards",),
+        "fell_backward": (f"{TURNS}, comes down on the feet and falls backwards",),
+        "under_rotated": (f"{TURNS}, too little, and misses the feet",),
+        "over_rotated": (f"{TURNS}, too much, and misses the feet",),
+        "unfinished": ("has not landed when the clip ends",),
+    },
+    apparatus=("bar",),
+)
+
+
 class Parameters(BaseModel):
     """Ranges [low, high] that an episode draws from."""
 
@@ -68,6 +85,7 @@ class HighBar:
     summary = "a gymnast's swing, release, flight and landing or fall"
     engines = ("mujoco",)
     Parameters = Parameters
+    words = WORDS
 
     def limits(self, parameters: Parameters) -> Limits:
         gymnast = Gymnast(1.7, 65.0)

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from toy_family import Toy
 
 from simgen.cameras import path
-from simgen.captions import captions, describe
-from simgen.captions.captions import Words
+from simgen.captions.captions import describe
 from simgen.captions.facts import camera, gather, resolve
+from simgen.captions.words import Words
 from simgen.episode import Episode, make_episode
 from simgen.families import FAMILIES, Outcome
 from simgen.recipe import CameraRecipe, Recipe
@@ -147,7 +148,7 @@ def test_wording_varies_and_repeats_with_its_seed(episodes: list[Episode]):
 def test_a_family_adds_words_with_one_entry(episodes: list[Episode], monkeypatch):
     e = episodes[0]
     words = Words(opening=("drop",), outcomes={"stuck": ("and stick at {height_m:.2f} m",)})
-    monkeypatch.setitem(captions.FAMILIES, "toy", words)
+    monkeypatch.setattr(Toy, "words", words, raising=False)
     outcome = Outcome("stuck", {"height_m": 0.25})
     truth = replace(e.truth, events=(Event("e0", "release", 0.3, 0.3, 1, 0),))
     rng = np.random.default_rng(0)
@@ -174,7 +175,7 @@ def test_a_touch_at_the_clips_very_end_stays(episodes: list[Episode]):
 def test_what_has_not_ended_is_said_in_whole_sentences(episodes: list[Episode], monkeypatch):
     e = episodes[0]
     words = Words(opening=("drop",), outcomes={"open": ("and have not landed",)})
-    monkeypatch.setitem(captions.FAMILIES, "toy", words)
+    monkeypatch.setattr(Toy, "words", words, raising=False)
     rng = np.random.default_rng(0)
     text, _ = describe(e.scene, e.motion, e.cameras, Outcome("open"), e.truth, rng)
     assert "box drop, and have not landed;" in text["short"]
