@@ -8,11 +8,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from simgen.cameras import rotation_matrix
 from simgen.captions.words import Words
 from simgen.families import Limits, Outcome
 from simgen.families.gymnast import GRIP_M, Gymnast, rotate
 from simgen.families.high_bar_routine import Plan, Routine
+from simgen.families.landing import HOLD_S, Judge
 from simgen.families.objects import PALETTE, Amount, Range, Size
 from simgen.motion import Motion
 from simgen.scene import Body, Geom, Joint, Material, Scene, Vector3
@@ -25,10 +25,6 @@ MAT_M, MAT_X, MAT_HALF = 0.2, 2.0, (4.6, 1.5)
 PHYSICS_RATE_HZ = 720.0  # RK4: the swing differs by 0.01 degrees from that at 1200 Hz
 
 GIANT_S, REST_S = 2.0, 2.9  # what a giant takes, and everything else up to a held landing
-UPRIGHT_RAD = math.radians(45)  # trunk at the clip's end
-LOWEST_RAD = math.radians(75)  # trunk at any time after touchdown
-OVER_FEET_M = 0.25  # mass centre from the middle of the feet at the clip's end
-HOLD_S = 0.4  # of clip after touchdown, or nobody can say how it ended
 
 STEEL = Material("grey", (0.42, 0.44, 0.47))
 MAT = Material("blue", (0.05, 0.14, 0.50))
@@ -144,12 +140,8 @@ class HighBar:
         """landed; off_balance: on the feet to the end, but about to fall; fell_forward,
         fell_backward: touched down on the feet and did not stay on them; under_rotated,
         over_rotated: something else came down first; unfinished: clip too short.
-
-        Landed: from touchdown to the clip's end, at least HOLD_S, only feet touch the mat, the
-        trunk is never over LOWEST_RAD and in the end within UPRIGHT_RAD of upright, with the mass
-        centre within OVER_FEET_M of the middle of the feet.
         """
-        return Judge(scene, motion).outcome()
+        return _BarJudge(scene, motion, ground=("floor", "mat")).outcome()
 
     def look_at(self, scene: Scene, motion: Motion) -> tuple[Vector3, float]:
         """The middle of everything that the gymnast reaches, from where it fills the picture."""
@@ -229,23 +221,8 @@ def clothes(rng: np.random.Generator) -> dict[str, Material]:
     }
 
 
-class Judge:
-    """Reads the motion, and nothing of what the script intended."""
-
-    def __init__(self, scene: Scene, motion: Motion) -> None:
-        self.scene, self.motion = scene, motion
-        self.names = scene.body_names
-        self.rows = [i for i, b in enumerate(scene.bodies) if b.object == "gymnast"]
-        self.feet = [i for i in self.rows if self.names[i].endswith("_foot")]
-        mass = np.array([scene.bodies[i].mass_kg for i in self.rows])
-        self.centre = np.einsum("b,tbk->tk", mass, motion.centre_of_mass[:, self.rows]) / mass.sum()
-        trunk = rotation_matrix(motion.quaternion[:, self.rows[0]])
-        self.tilt = np.arccos(np.clip(trunk[:, 2, 2], -1, 1))
-        self.turn = np.unwrap(-np.arctan2(trunk[:, 0, 2], trunk[:, 2, 2]))  # backward is positive
-        self.times = np.arange(len(self.tilt)) / scene.frame_rate_hz
-
-    def at(self, series: np.ndarray, time_s: float) -> float:
-        return float(np.interp(time_s, self.times, series))
+class _BarJudge(Judge):
+    """A landing after a release; Judge has the bounds."""
 
     def outcome(self) -> Outcome:
         release_s = self._release()
@@ -260,29 +237,12 @@ class Judge:
             {"kind": "release", "start_s": release_s, "body_a": "left_forearm", "body_b": "bar",
              "value": f"{margins['release_deg']:.0f} deg"}
         ]  # fmt: skip
-        ground = [self.names.index(name) for name in ("floor", "mat")]
-        touches = self.motion.contacts[np.isin(self.motion.contacts["body_a"], ground)]
-        touches = touches[touches["start_s"] > release_s]
-        end_s = self.scene.frames / self.scene.frame_rate_hz
-        if not len(touches) or end_s - touches["start_s"][0] < HOLD_S:
+        touches = self.touches(release_s)
+        if not len(touches) or self.end_s - touches["start_s"][0] < HOLD_S:
             return Outcome("unfinished", margins, tuple(events))
-        touch_s = float(touches["start_s"][0])
-        height = self.centre[:, 2]
-        flight = (self.times >= release_s) & (self.times <= touch_s)
-        margins |= {
-            "somersaults": (self.at(self.turn, touch_s) - self.at(self.turn, release_s)) / math.tau,
-            "flight_s": touch_s - release_s,
-            "flight_height_m": float(height[flight].max()) - self.at(height, release_s),
-            "touchdown_tilt_rad": self.at(self.tilt, touch_s),
-            "landing_tilt_rad": float(self.tilt[-1]),
-            "off_feet_m": self._off_feet(self.times[-1]),
-        }  # fmt: skip
-        part = self.names[touches["body_b"][0]]
-        events.append(
-            {"kind": "landing", "start_s": touch_s, "body_a": part,
-             "body_b": self.names[touches["body_a"][0]], "value": part}
-        )  # fmt: skip
-        label, held_s = self._judged(touches, touch_s, end_s)
+        margins |= self.flight(release_s, float(touches["start_s"][0]))
+        events.append(self.landing_event(touches))
+        label, held_s = self.judged(touches)
         return Outcome(label, {**margins, "held_s": held_s}, tuple(events))
 
     def _release(self) -> float | None:
@@ -292,22 +252,3 @@ class Judge:
         if len(frames) == 0:
             return None
         return float((frames + 1 - grips[frames, hands]).max() / self.scene.frame_rate_hz)
-
-    def _off_feet(self, time_s: float) -> float:
-        """How far the mass centre is in front of the middle of the feet, m."""
-        feet = self.motion.centre_of_mass[:, self.feet, 0].mean(axis=1)
-        return self.at(self.centre[:, 0] - feet, time_s)
-
-    def _judged(self, touches: np.ndarray, touch_s: float, end_s: float) -> tuple[str, float]:
-        """The label, and for how long after touchdown it looked like a landing."""
-        if touches["body_b"][0] not in self.feet:
-            turn = math.remainder(self.at(self.turn, touch_s), math.tau)
-            return ("under_rotated" if turn < 0 else "over_rotated"), 0.0
-        others = touches["start_s"][~np.isin(touches["body_b"], self.feet)]
-        low = self.times[(self.times > touch_s) & (self.tilt > LOWEST_RAD)]
-        over_s = min([end_s, *others.tolist(), *low.tolist()])
-        stands = self.tilt[-1] <= UPRIGHT_RAD and abs(self._off_feet(end_s)) <= OVER_FEET_M
-        if over_s >= end_s:
-            return ("landed" if stands else "off_balance"), end_s - touch_s
-        forward = self._off_feet(over_s) > 0
-        return ("fell_forward" if forward else "fell_backward"), over_s - touch_s

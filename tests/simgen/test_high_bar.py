@@ -11,7 +11,8 @@ from simgen.engines import simulate
 from simgen.events import apexes
 from simgen.families import family
 from simgen.families.gymnast import SEGMENTS, Gymnast, pitch_of
-from simgen.families.high_bar import HOLD_S, MAT_M, OVER_FEET_M, UPRIGHT_RAD
+from simgen.families.high_bar import MAT_M
+from simgen.families.landing import HOLD_S, OVER_FEET_M, UPRIGHT_RAD
 
 CLIP = {"frames": 128, "frame_rate_hz": 24.0}
 SHORT = {"frames": 88, "frame_rate_hz": 24.0}  # no giant before the release: quick to simulate

@@ -1,0 +1,106 @@
+"""How a jump ended: what touched down first, whether the feet held it, and by how much."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from simgen.cameras import rotation_matrix
+from simgen.motion import Motion
+from simgen.scene import Scene
+
+UPRIGHT_RAD = math.radians(45)  # trunk at the clip's end
+LOWEST_RAD = math.radians(75)  # trunk at any time after touchdown
+OVER_FEET_M = 0.25  # mass centre from the middle of the feet at the clip's end
+HOLD_S = 0.4  # of clip after touchdown, or nobody can say how it ended
+FLIGHT_S = 0.3  # without any touch is a flight
+
+
+class Judge:
+    """Reads the motion, and nothing of what the script intended.
+
+    Landed: from touchdown to the clip's end, at least HOLD_S, only feet touch the ground, the
+    trunk is never over LOWEST_RAD and in the end within UPRIGHT_RAD of upright, with the mass
+    centre within OVER_FEET_M of the middle of the feet.
+
+    Args:
+        ground: Bodies that a gymnast can come down on.
+    """
+
+    def __init__(self, scene: Scene, motion: Motion, *, ground: tuple[str, ...]) -> None:
+        self.scene, self.motion = scene, motion
+        self.names = scene.body_names
+        self.rows = [i for i, b in enumerate(scene.bodies) if b.object == "gymnast"]
+        self.feet = [i for i in self.rows if self.names[i].endswith("_foot")]
+        self.ground = [self.names.index(name) for name in ground]
+        mass = np.array([scene.bodies[i].mass_kg for i in self.rows])
+        self.centre = np.einsum("b,tbk->tk", mass, motion.centre_of_mass[:, self.rows]) / mass.sum()
+        trunk = rotation_matrix(motion.quaternion[:, self.rows[0]])
+        self.tilt = np.arccos(np.clip(trunk[:, 2, 2], -1, 1))
+        self.turn = np.unwrap(-np.arctan2(trunk[:, 0, 2], trunk[:, 2, 2]))  # backward is positive
+        self.times = np.arange(len(self.tilt)) / scene.frame_rate_hz
+        self.end_s = scene.frames / scene.frame_rate_hz
+
+    def at(self, series: np.ndarray, time_s: float) -> float:
+        return float(np.interp(time_s, self.times, series))
+
+    def touches(self, after_s: float = -1.0) -> np.ndarray:
+        """Touches of the gymnast with the ground that begin later; body_b is the gymnast's part."""
+        found = self.motion.contacts
+        found = found[np.isin(found["body_a"], self.ground) & np.isin(found["body_b"], self.rows)]
+        return found[found["start_s"] > after_s]
+
+    def take_off_s(self) -> float | None:
+        """When the first flight of at least FLIGHT_S that begins from the ground begins."""
+        found = self.touches()
+        reached = np.maximum.accumulate(found["end_s"])
+        following = np.append(found["start_s"][1:], self.end_s)
+        flights = np.flatnonzero(following - reached >= FLIGHT_S)
+        return float(reached[flights[0]]) if len(flights) else None
+
+    def flight(self, off_s: float, touch_s: float) -> dict[str, float]:
+        """Margins of a flight and its landing."""
+        height = self.centre[:, 2]
+        frames = (self.times >= off_s) & (self.times <= touch_s)
+        return {
+            "somersaults": (self.at(self.turn, touch_s) - self.at(self.turn, off_s)) / math.tau,
+            "flight_s": touch_s - off_s,
+            "flight_height_m": float(height[frames].max(initial=0)) - self.at(height, off_s),
+            "touchdown_tilt_rad": self.at(self.tilt, touch_s),
+            "landing_tilt_rad": float(self.tilt[-1]),
+            "off_feet_m": self.off_feet(self.times[-1]),
+        }
+
+    def landing_event(self, touches: np.ndarray) -> dict:
+        """The first touch of a landing as an event."""
+        part = self.names[touches["body_b"][0]]
+        return {
+            "kind": "landing", "start_s": float(touches["start_s"][0]), "body_a": part,
+            "body_b": self.names[touches["body_a"][0]], "value": part,
+        }  # fmt: skip
+
+    def off_feet(self, time_s: float) -> float:
+        """How far the mass centre is in front of the middle of the feet, m."""
+        feet = self.motion.centre_of_mass[:, self.feet, 0].mean(axis=1)
+        return self.at(self.centre[:, 0] - feet, time_s)
+
+    def judged(self, touches: np.ndarray, *, sense: float = 1.0) -> tuple[str, float]:
+        """The label, and for how long after touchdown it looked like a landing.
+
+        Args:
+            touches: Of the landing, the first is touchdown.
+            sense: 1 for a backward somersault, -1 for a forward one.
+        """
+        touch_s = float(touches["start_s"][0])
+        if touches["body_b"][0] not in self.feet:
+            turn = sense * math.remainder(self.at(self.turn, touch_s), math.tau)
+            return ("under_rotated" if turn < 0 else "over_rotated"), 0.0
+        others = touches["start_s"][~np.isin(touches["body_b"], self.feet)]
+        low = self.times[(self.times > touch_s) & (self.tilt > LOWEST_RAD)]
+        over_s = min([self.end_s, *others.tolist(), *low.tolist()])
+        stands = self.tilt[-1] <= UPRIGHT_RAD and abs(self.off_feet(self.end_s)) <= OVER_FEET_M
+        if over_s >= self.end_s:
+            return ("landed" if stands else "off_balance"), self.end_s - touch_s
+        forward = self.off_feet(over_s) > 0
+        return ("fell_forward" if forward else "fell_backward"), over_s - touch_s
