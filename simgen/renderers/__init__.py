@@ -1,12 +1,15 @@
 """Renderers: Scene + Motion + Cameras -> channels. `raycast` needs no GL and is the default.
 
-Channels (time = frames; the renderer may read pose and camera of frame t + 1 for flow):
+Channels (time = rows of the cameras less one: pose and camera of frame t + 1 are for flow):
     rgb           uint8   (time, height, width, 3)
     depth         float32 (time, height, width, 1)  metres along the optical axis, inf for sky
     segmentation  uint8   (time, height, width, 1)  body row + 1, 0 for sky
     normals       float32 (time, height, width, 3)  unit, 0 for sky; camera frame (x right, y up,
                                                     z back)
     flow          float32 (time, height, width, 2)  pixels to frame t + 1, x right, y down
+    backward_flow float32 (time, height, width, 2)  pixels to frame t - 1, x right, y down; before
+                                                    the first frame stands motion.before, or what
+                                                    the velocities say
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ if TYPE_CHECKING:  # the recipe reads this registry, and cameras read the recipe
     from simgen.motion import Motion
     from simgen.scene import Scene
 
-CHANNELS = ("rgb", "depth", "segmentation", "normals", "flow")
+CHANNELS = ("rgb", "depth", "segmentation", "normals", "flow", "backward_flow")
 
 # name -> module with CHANNELS (those that it draws itself; it derives the others) and
 # render(scene, motion, cameras, height=, width=, channels=)

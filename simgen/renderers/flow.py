@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 from numba import njit
@@ -11,30 +14,101 @@ from simgen.motion import Motion
 from simgen.renderers.packing import rotations
 
 
-def pixel_maps(motion: Motion, cameras: CameraTrack) -> Float64[np.ndarray, "time label 3 4"]:
-    """Per frame and label: camera coordinates at t -> homogeneous pixel at t + 1.
+class Poses(NamedTuple):
+    """Where bodies and camera stand, a row a picture."""
 
-    A point fixed to body i moves with it: P(t+1) T_i(t+1) T_i(t)^-1 C(t), where T_i is body to
-    world, C camera to world and P the projection. Label 0 is the sky, infinitely far: its
+    position: Float64[np.ndarray, "time body 3"]
+    rotation: Float64[np.ndarray, "time body 3 3"]  # body to world
+    eye: Float64[np.ndarray, "time 3"]
+    camera: Float64[np.ndarray, "time 3 3"]  # camera to world
+    intrinsics: Float64[np.ndarray, "time 4"]
+
+    def rows(self, first: int, last: int | None) -> Poses:
+        return Poses(*(part[first:last] for part in self))
+
+
+def poses(motion: Motion, cameras: CameraTrack) -> Poses:
+    """Of every row of a motion and its camera."""
+    return Poses(
+        motion.position, rotations(motion.quaternion),
+        cameras.position, rotations(cameras.quaternion), cameras.intrinsics,
+    )  # fmt: skip
+
+
+def poses_before(
+    motion: Motion, frame_s: float
+) -> tuple[Float64[np.ndarray, "body 3"], Float64[np.ndarray, "body 4"]]:
+    """Position (m) and quaternion of every body one frame before row 0.
+
+    Where the motion does not know them, the bodies are moved back by their velocities at row 0:
+    x - v dt, and a turn by -omega dt about the world's axes.
+    """
+    if motion.before is not None:
+        return motion.before
+    turn = -0.5 * frame_s * motion.angular_velocity[0]  # half the angle, along the axis
+    half = np.linalg.norm(turn, axis=-1, keepdims=True)
+    w, v = np.cos(half), turn * np.sinc(half / np.pi)
+    q0, q = motion.quaternion[0, :, :1], motion.quaternion[0, :, 1:]
+    scalar = w * q0 - (v * q).sum(-1, keepdims=True)
+    quaternion = np.concatenate([scalar, w * q + q0 * v + np.cross(v, q)], -1)
+    return motion.position[0] - frame_s * motion.velocity[0], quaternion
+
+
+def flows(
+    channels: Collection[str],
+    depth: Float32[np.ndarray, "time height width 1"],
+    segmentation: UInt8[np.ndarray, "time height width 1"],
+    motion: Motion,
+    cameras: CameraTrack,
+    *,
+    frame_s: float,
+) -> dict[str, Float32[np.ndarray, "time height width 2"]]:
+    """Those of "flow" and "backward_flow" that are among the channels, px (x right, y down).
+
+    "flow" leads to where the visible point is in the next picture, "backward_flow" to where it was
+    in the one before. The camera before row 0 stands as in row 0. NaN where the point lies beside
+    or behind the other picture's camera.
+    """
+    out = {}
+    if not {"flow", "backward_flow"} & set(channels):
+        return out
+    every = poses(motion, cameras)
+    here = every.rows(0, -1)
+    if "flow" in channels:
+        out["flow"] = flow_field(depth, segmentation, here, every.rows(1, None))
+    if "backward_flow" in channels:
+        position, quaternion = poses_before(motion, frame_s)
+        first = Poses(position, rotations(quaternion), *(part[0] for part in every[2:]))
+        earlier = Poses(*(
+            np.concatenate([a[None], b[:-2]]) for a, b in zip(first, every, strict=True)
+        ))  # fmt: skip
+        out["backward_flow"] = flow_field(depth, segmentation, here, earlier)
+    return out
+
+
+def pixel_maps(here: Poses, there: Poses) -> Float64[np.ndarray, "time label 3 4"]:
+    """Per row and label: camera coordinates here -> homogeneous pixel there.
+
+    A point fixed to body i moves with it: P' T_i' T_i^-1 C, where T_i is body to world, C camera
+    to world, P the projection and ' means there. Label 0 is the sky, infinitely far: its
     translation is dropped, so that only the camera's rotation counts.
     """
-    body = rotations(motion.quaternion)
-    camera = rotations(cameras.quaternion)
-    turn = np.einsum("tbij,tbkj->tbik", body[1:], body[:-1])  # world, over one frame
-    shift = motion.position[1:] - np.einsum("tbij,tbj->tbi", turn, motion.position[:-1])
+    turn = there.rotation @ here.rotation.transpose(0, 1, 3, 2)  # world
+    shift = there.position - (turn @ here.position[..., None])[..., 0]
     frames, bodies = turn.shape[:2]
     world = np.zeros((frames, bodies + 1, 3, 4))
     world[:, 0, :, :3] = np.eye(3)
     world[:, 1:, :, :3], world[:, 1:, :, 3] = turn, shift
     seen = np.zeros_like(world)
-    seen[..., :3] = np.einsum("tbij,tjk->tbik", world[..., :3], camera[:-1])
-    moved = np.einsum("tbij,tj->tbi", world[..., :3], cameras.position[:-1]) + world[..., 3]
-    seen[:, 1:, :, 3] = (moved - cameras.position[1:, None])[:, 1:]
-    return np.einsum("tij,tkj,tbkl->tbil", _projections(cameras)[1:], camera[1:], seen)
+    seen[..., :3] = world[..., :3] @ here.camera[:, None]
+    moved = (world[..., :3] @ here.eye[:, None, :, None])[..., 0] + world[..., 3]
+    seen[:, 1:, :, 3] = (moved - there.eye[:, None])[:, 1:]
+    lens = _projections(there.intrinsics) @ there.camera.transpose(0, 2, 1)
+    return lens[:, None] @ seen
 
 
-def _projections(cameras: CameraTrack) -> Float64[np.ndarray, "time1 3 3"]:
-    fx, fy, cx, cy = cameras.intrinsics.T
+def _projections(intrinsics: Float64[np.ndarray, "time 4"]) -> Float64[np.ndarray, "time 3 3"]:
+    fx, fy, cx, cy = intrinsics.T
     matrix = np.zeros((len(fx), 3, 3))
     matrix[:, 0, 0], matrix[:, 0, 2] = fx, -cx
     matrix[:, 1, 1], matrix[:, 1, 2] = -fy, -cy
@@ -45,17 +119,14 @@ def _projections(cameras: CameraTrack) -> Float64[np.ndarray, "time1 3 3"]:
 def flow_field(
     depth: Float32[np.ndarray, "time height width 1"],
     segmentation: UInt8[np.ndarray, "time height width 1"],
-    motion: Motion,
-    cameras: CameraTrack,
+    here: Poses,
+    there: Poses,
 ) -> Float32[np.ndarray, "time height width 2"]:
-    """Pixels that each visible point moves until the next frame (x right, y down).
-
-    NaN where the point lies beside or behind the next frame's camera.
-    """
+    """Pixels from where each visible point is to where it is there (x right, y down)."""
     frames, height, width, _ = depth.shape
-    fx, fy, cx, cy = cameras.intrinsics[:frames, :, None].transpose(1, 0, 2)
-    # from camera coordinates to (column, row, 1) and depth: fold in the pinhole of frame t
-    maps = pixel_maps(motion, cameras)[:frames]
+    fx, fy, cx, cy = here.intrinsics[:, :, None].transpose(1, 0, 2)
+    # from camera coordinates to (column, row, 1) and depth: fold in the pinhole of this row
+    maps = pixel_maps(here, there)
     folded = np.empty_like(maps)
     folded[..., 0] = maps[..., 0] / fx[..., None]
     folded[..., 1] = -maps[..., 1] / fy[..., None]

@@ -20,7 +20,7 @@ from simgen.cameras import CameraTrack
 from simgen.motion import Motion
 from simgen.renderers import RendererUnavailable
 from simgen.renderers.derive import encode_srgb, normals_from
-from simgen.renderers.flow import flow_field
+from simgen.renderers.flow import flows
 from simgen.renderers.gl_probe import explanation, working_platform
 from simgen.renderers.packing import rotations
 from simgen.scene import Geom, Scene
@@ -53,18 +53,22 @@ def render(
         RendererUnavailable: No OpenGL platform works here; the message says what to install.
     """
     out: dict[str, np.ndarray] = {}
+    frames = len(cameras.position) - 1
     if "rgb" in channels:
         with stage(scene, height, width) as drawing:
-            out["rgb"] = np.stack([drawing.rgb(motion, cameras, t) for t in range(scene.frames)])
+            out["rgb"] = np.stack([drawing.rgb(motion, cameras, t) for t in range(frames)])
     if set(channels) - {"rgb"}:
         with stage(scene, height, width, Quality(samples=0, slices=64)) as drawing:
-            pairs = [drawing.geometry(motion, cameras, t) for t in range(scene.frames)]
+            pairs = [drawing.geometry(motion, cameras, t) for t in range(frames)]
         out["depth"] = np.stack([depth for depth, _ in pairs])
         out["segmentation"] = np.stack([label for _, label in pairs])
     if "normals" in channels:
         out["normals"] = normals_from(scene, motion, cameras, out["depth"], out["segmentation"])
-    if "flow" in channels:
-        out["flow"] = flow_field(out["depth"], out["segmentation"], motion, cameras)
+    if {"flow", "backward_flow"} & set(channels):
+        out |= flows(
+            channels, out["depth"], out["segmentation"], motion, cameras,
+            frame_s=1 / scene.frame_rate_hz,
+        )  # fmt: skip
     return {name: out[name] for name in channels}
 
 

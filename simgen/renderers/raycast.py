@@ -16,12 +16,12 @@ from jaxtyping import Float32, Int32
 from simgen.cameras import CameraTrack
 from simgen.motion import Motion
 from simgen.renderers import raycast_kernel as kernel
-from simgen.renderers.flow import flow_field
+from simgen.renderers.flow import flows
 from simgen.renderers.packing import GeomTable, pack, rotations, world_frames
 from simgen.renderers.screen import geom_boxes
 from simgen.scene import Scene
 
-CHANNELS = ("rgb", "depth", "segmentation", "normals", "flow")
+CHANNELS = ("rgb", "depth", "segmentation", "normals", "flow", "backward_flow")
 TONE_AXIS = np.array([0.6, 0.48, 0.64])  # oblique, so that spin about x, y or z all shows
 # positions in the pixel of 4 samples: no two share a row or a column (rotated grid)
 OFFSETS = np.array([[0.375, 0.125], [0.875, 0.375], [0.125, 0.625], [0.625, 0.875]], np.float32)
@@ -47,15 +47,17 @@ def render(
     """The asked channels; shapes and units as in simgen.renderers.
 
     Args:
-        scene, motion, cameras: What to draw; one frame more than the scene's for flow.
+        scene, motion, cameras: What to draw, and one frame more for flow.
         height, width: Of the picture, pixels.
         channels: Which of CHANNELS to return.
         smooth: Redraw rgb with 4 samples a pixel where surfaces or shadows meet.
         threads: Frames drawn at once. The bytes do not depend on it.
     """
-    needed = set(channels) | ({"depth", "segmentation"} if "flow" in channels else set())
+    moving = {"flow", "backward_flow"} & set(channels)
+    needed = set(channels) | ({"depth", "segmentation"} if moving else set())
+    frames = len(cameras.position) - 1
     out = {
-        name: np.empty((scene.frames, height if name in needed else 0, width, depth), dtype)
+        name: np.empty((frames, height if name in needed else 0, width, depth), dtype)
         for name, (depth, dtype) in _SHAPES.items()
     }
     table = pack(scene)
@@ -69,15 +71,17 @@ def render(
             offsets, *(out[name][part] for name in _SHAPES), (height, width),
         )  # fmt: skip
 
-    cuts = np.linspace(0, scene.frames, min(max(threads, 1), scene.frames) + 1).astype(int)
+    cuts = np.linspace(0, frames, min(max(threads, 1), frames) + 1).astype(int)
     parts = [slice(a, b) for a, b in pairwise(cuts)]
     if len(parts) == 1:
         draw(parts[0])
     else:
         with ThreadPoolExecutor(len(parts)) as pool:
             list(pool.map(draw, parts))
-    if "flow" in channels:
-        out["flow"] = flow_field(out["depth"], out["segmentation"], motion, cameras)
+    out |= flows(
+        channels, out["depth"], out["segmentation"], motion, cameras,
+        frame_s=1 / scene.frame_rate_hz,
+    )  # fmt: skip
     return {name: out[name] for name in channels}
 
 
@@ -87,7 +91,7 @@ def silhouette_areas(
     """Pixels of each body's whole silhouette inside the picture, as if nothing stood in front."""
     table = pack(scene)
     geoms, views, boxes, _ = _frames(scene, table, motion, cameras, height, width)
-    out = np.zeros((scene.frames, len(scene.bodies)), np.int32)
+    out = np.zeros((len(views), len(scene.bodies)), np.int32)
     kernel.areas(geoms, views, table.kind, table.body, boxes, height, width, out)
     return out
 
@@ -101,7 +105,7 @@ def _frames(
     np.ndarray,
 ]:
     """The kernel's inputs for every frame, reckoned in float64 relative to the camera."""
-    count = scene.frames
+    count = len(cameras.position) - 1
     rotation, centre = (a[:count] for a in world_frames(table, motion))
     camera = rotations(cameras.quaternion[:count])
     light = -np.asarray(scene.light.direction) / np.linalg.norm(scene.light.direction)

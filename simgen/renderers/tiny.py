@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from simgen.cameras import CameraTrack
 from simgen.motion import Motion
 from simgen.renderers.derive import encode_srgb, normals_from
-from simgen.renderers.flow import flow_field
+from simgen.renderers.flow import flows
 from simgen.renderers.packing import KINDS, GeomTable, pack, rotations, world_frames
 from simgen.scene import Scene
 
@@ -35,17 +35,18 @@ def render(
     """The asked channels; shapes and units as in simgen.renderers."""
     table = pack(scene)
     rotation, centre = world_frames(table, motion)
+    frames = len(cameras.position) - 1
     out = {
-        "rgb": np.empty((scene.frames, height, width, 3), np.uint8),
-        "depth": np.empty((scene.frames, height, width, 1), np.float32),
-        "segmentation": np.empty((scene.frames, height, width, 1), np.uint8),
+        "rgb": np.empty((frames, height, width, 3), np.uint8),
+        "depth": np.empty((frames, height, width, 1), np.float32),
+        "segmentation": np.empty((frames, height, width, 1), np.uint8),
     }
     client = pybullet.connect(pybullet.DIRECT)
     try:
         handles = [_add_geom(client, table, g) for g in range(len(table))]
         label = np.zeros(max(handles, default=0) + 2, np.uint8)  # the last: -1, sky
         label[handles] = table.body + 1
-        for t in range(scene.frames):
+        for t in range(frames):
             for g, handle in enumerate(handles):
                 where, turn = _plate_pose(table, g, centre[t, g], rotation[t, g])
                 pybullet.resetBasePositionAndOrientation(
@@ -76,8 +77,11 @@ def render(
         pybullet.disconnect(client)
     if "normals" in channels:
         out["normals"] = normals_from(scene, motion, cameras, out["depth"], out["segmentation"])
-    if "flow" in channels:
-        out["flow"] = flow_field(out["depth"], out["segmentation"], motion, cameras)
+    if {"flow", "backward_flow"} & set(channels):
+        out |= flows(
+            channels, out["depth"], out["segmentation"], motion, cameras,
+            frame_s=1 / scene.frame_rate_hz,
+        )  # fmt: skip
     return {name: out[name] for name in channels}
 
 

@@ -14,7 +14,8 @@ from simgen.renderers import CHANNELS, RENDERERS, RendererUnavailable, gl_probe,
 
 HIDDEN_PARTS = {"raycast_kernel", "packing", "screen", "flow", "derive", "gl_probe"}
 SHAPES = {"rgb": (3, np.uint8), "depth": (1, np.float32), "segmentation": (1, np.uint8),
-          "normals": (3, np.float32), "flow": (2, np.float32)}  # fmt: skip
+          "normals": (3, np.float32), "flow": (2, np.float32),
+          "backward_flow": (2, np.float32)}  # fmt: skip
 
 
 @pytest.fixture(params=[
@@ -47,6 +48,7 @@ def test_contract(renderer):
     assert not length[sky[..., 0]].any()
     assert set(np.unique(out["segmentation"])) == set(range(8))
     assert np.isfinite(out["flow"]).all()
+    assert np.isfinite(out["backward_flow"]).all()
     assert set(import_module(RENDERERS[renderer]).CHANNELS) <= set(CHANNELS)
     only = render(
         scene, motion, cameras, renderer=renderer, height=48, width=64, channels=("flow",)
@@ -59,7 +61,7 @@ def test_draws_what_the_ray_caster_draws(renderer):
     scene = six(frames=2)
     motion, cameras = motion_of(scene, seed=3), camera_of(3, 256, 256)
     size = {"height": 256, "width": 256}
-    geometry = ("depth", "segmentation", "normals", "flow")
+    geometry = ("depth", "segmentation", "normals", "flow", "backward_flow")
     ours = render(scene, motion, cameras, **size, channels=geometry)
     theirs = render(scene, motion, cameras, renderer=renderer, **size, channels=geometry)
     compared = 0
@@ -75,8 +77,9 @@ def test_draws_what_the_ray_caster_draws(renderer):
             assert np.percentile(gap, 90) < 0.02, (label, t)
             facing = (ours["normals"][t] * theirs["normals"][t]).sum(-1)[both[..., 0]]
             assert np.median(facing) > 0.995, (label, t)
-            drift = np.abs(ours["flow"][t] - theirs["flow"][t])[both[..., 0]]
-            assert np.percentile(drift, 90) < 0.1, (label, t)
+            for flow in ("flow", "backward_flow"):
+                drift = np.abs(ours[flow][t] - theirs[flow][t])[both[..., 0]]
+                assert np.percentile(drift, 90) < 0.1, (label, t)
     assert compared >= 8
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from render_scenes import camera_of, motion_of, six
+from scipy.spatial.transform import Rotation
 
 from simgen.cameras import CameraTrack, project, rotation_matrix
 from simgen.renderers import render
+from simgen.renderers.flow import poses_before
 
 H, W = 128, 128
+FLOWS = ("flow", "backward_flow")
 
 
 def scene_and_frames():
@@ -17,34 +22,82 @@ def scene_and_frames():
     return scene, motion, cameras, render(scene, motion, cameras, height=H, width=W)
 
 
-def test_flow_matches_projected_points():
-    scene, motion, cameras, out = scene_and_frames()
+def moved_points(scene, motion, cameras, out, t, to):
+    """For each body: its pixels in frame t, and where their points are in the picture of row to."""
     body_turn = rotation_matrix(motion.quaternion)
     x, y = np.meshgrid(np.arange(W) + 0.5, np.arange(H) + 0.5)
+    label = out["segmentation"][t, ..., 0]
+    fx, fy, cx, cy = cameras.intrinsics[t]
+    z = np.where(label > 0, out["depth"][t, ..., 0].astype(np.float64), 1.0)
+    seen = np.stack([(x - cx) / fx * z, -(y - cy) / fy * z, -z], -1)
+    world = seen @ rotation_matrix(cameras.quaternion[t]).T + cameras.position[t]
+    there = CameraTrack(cameras.position[[to]], cameras.quaternion[[to]], cameras.intrinsics[[to]])
+    for body in range(len(scene.bodies)):
+        mine = label == body + 1
+        local = (world[mine] - motion.position[t, body]) @ body_turn[t, body]
+        after = local @ body_turn[to, body].T + motion.position[to, body]
+        pixels, _ = project(after[None], there)
+        yield mine, pixels[0] - np.stack([x[mine], y[mine]], -1)
+
+
+def test_flow_matches_projected_points():
+    scene, motion, cameras, out = scene_and_frames()
     for t in range(scene.frames):
-        label = out["segmentation"][t, ..., 0]
-        fx, fy, cx, cy = cameras.intrinsics[t]
-        z = np.where(label > 0, out["depth"][t, ..., 0].astype(np.float64), 1.0)
-        seen = np.stack([(x - cx) / fx * z, -(y - cy) / fy * z, -z], -1)
-        world = seen @ rotation_matrix(cameras.quaternion[t]).T + cameras.position[t]
-        for body in range(len(scene.bodies)):
-            mine = label == body + 1
-            local = (world[mine] - motion.position[t, body]) @ body_turn[t, body]
-            after = local @ body_turn[t + 1, body].T + motion.position[t + 1, body]
-            later = CameraTrack(
-                cameras.position[t + 1 : t + 2], cameras.quaternion[t + 1 : t + 2],
-                cameras.intrinsics[t + 1 : t + 2],
-            )  # fmt: skip
-            pixels, _ = project(after[None], later)
-            expected = pixels[0] - np.stack([x[mine], y[mine]], -1)
+        for mine, expected in moved_points(scene, motion, cameras, out, t, t + 1):
             assert np.abs(out["flow"][t][mine] - expected).max() < 1e-3
+        if t:
+            for mine, expected in moved_points(scene, motion, cameras, out, t, t - 1):
+                assert np.abs(out["backward_flow"][t][mine] - expected).max() < 1e-3
+
+
+def test_a_window_has_the_flows_of_the_whole():
+    """Row 0 of a later shot flows back to the frame before the cut, its camera standing still."""
+    scene, motion, cameras, _ = scene_and_frames()
+    still = CameraTrack(*(np.repeat(part[1:2], 4, 0) for part in
+                          (cameras.position, cameras.quaternion, cameras.intrinsics)))  # fmt: skip
+    whole = render(scene, motion, still, height=H, width=W, channels=FLOWS)
+    cut = CameraTrack(still.position[1:], still.quaternion[1:], still.intrinsics[1:])
+    part = render(scene, motion.window(1, 2), cut, height=H, width=W, channels=FLOWS)
+    for name in FLOWS:
+        np.testing.assert_array_equal(part[name], whole[name][1:])
+    assert np.abs(part["backward_flow"][0]).max() > 1
+
+
+def test_before_the_first_frame_the_velocities_tell():
+    """A body that drifts and turns evenly was one frame earlier where its velocities say."""
+    scene = six(frames=3)
+    motion = motion_of(scene, moving=False)
+    rng, frame_s = np.random.default_rng(5), 1 / 24
+    velocity, turn = rng.normal(size=(7, 3)) * 0.5, rng.normal(size=(7, 3)) * 2.0
+    velocity[0] = turn[0] = 0.0
+    for t in range(4):
+        spin = Rotation.from_rotvec(turn * t * frame_s)
+        start = Rotation.from_quat(np.roll(motion.quaternion[0], -1, -1))
+        motion.position[t] = motion.position[0] + velocity * t * frame_s
+        motion.velocity[t], motion.angular_velocity[t] = velocity, turn
+        if t:
+            motion.quaternion[t] = np.roll((spin * start).as_quat(), 1, -1)
+    rows = ("position", "quaternion", "velocity", "angular_velocity")
+    later = replace(motion, **{name: getattr(motion, name)[1:] for name in rows})
+    known = replace(later, before=(motion.position[0], motion.quaternion[0]))
+    position, quaternion = poses_before(later, frame_s)
+    np.testing.assert_allclose(position, motion.position[0], atol=1e-12)
+    np.testing.assert_allclose(np.abs((quaternion * motion.quaternion[0]).sum(-1)), 1, atol=1e-12)
+    cameras = camera_of(3, H, W)
+    told, guessed = (
+        render(scene, m, cameras, height=H, width=W, channels=FLOWS)["backward_flow"]
+        for m in (known, later)
+    )
+    np.testing.assert_allclose(guessed, told, atol=1e-3)
+    assert np.abs(guessed[0]).max() > 1
 
 
 def test_still_scene_under_a_still_camera_has_no_flow():
     scene = six(frames=1)
     motion = motion_of(scene, moving=False)
-    out = render(scene, motion, camera_of(2, H, W), height=H, width=W, channels=("flow",))
-    assert np.abs(out["flow"]).max() < 1e-4
+    out = render(scene, motion, camera_of(2, H, W), height=H, width=W, channels=FLOWS)
+    for name in FLOWS:
+        assert np.abs(out[name]).max() < 1e-4
 
 
 def test_sky_moves_with_the_camera_turn_alone():
