@@ -70,15 +70,14 @@ def test_before_the_first_frame_the_velocities_tell():
     rng, frame_s = np.random.default_rng(5), 1 / 24
     velocity, turn = rng.normal(size=(7, 3)) * 0.5, rng.normal(size=(7, 3)) * 2.0
     velocity[0] = turn[0] = 0.0
-    for t in range(4):
+    for t in range(len(motion.position)):
         spin = Rotation.from_rotvec(turn * t * frame_s)
         start = Rotation.from_quat(np.roll(motion.quaternion[0], -1, -1))
         motion.position[t] = motion.position[0] + velocity * t * frame_s
-        motion.velocity[t], motion.angular_velocity[t] = velocity, turn
         if t:
             motion.quaternion[t] = np.roll((spin * start).as_quat(), 1, -1)
-    rows = ("position", "quaternion", "velocity", "angular_velocity")
-    later = replace(motion, **{name: getattr(motion, name)[1:] for name in rows})
+    rates = {"velocity": np.tile(velocity, (3, 1, 1)), "angular_velocity": np.tile(turn, (3, 1, 1))}
+    later = replace(motion, position=motion.position[1:], quaternion=motion.quaternion[1:], **rates)
     known = replace(later, before=(motion.position[0], motion.quaternion[0]))
     position, quaternion = poses_before(later, frame_s)
     np.testing.assert_allclose(position, motion.position[0], atol=1e-12)
