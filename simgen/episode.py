@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from simgen.cameras import CameraTrack, path
+from simgen.cameras import Shot
 from simgen.captions.captions import describe
 from simgen.engines import simulate
 from simgen.families import Outcome, family
+from simgen.filming import film
+from simgen.looks import dress
 from simgen.motion import Motion, SimulationError
-from simgen.quality import objections
+from simgen.quality import objections, residuals
 from simgen.recipe import Recipe, Video
 from simgen.renderers import render
 from simgen.scene import Scene
 from simgen.truth import Truth, measure
+from simgen.twins import Change, changed, left
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,14 @@ class Episode:
     split: str
     scene: Scene | None
     motion: Motion | None
-    cameras: CameraTrack | None
+    shots: tuple[Shot, ...]  # what was filmed, in order; one unless the recipe cuts
     outcome: Outcome | None
     frames: dict[str, np.ndarray]  # channel -> array as in simgen.renderers
     truth: Truth | None
-    captions: dict[str, str]  # short, dense
-    clauses: tuple[dict, ...]  # {"caption", "text", "evidence": [paths]}, as simgen.captions says
+    captions: dict[str, str]  # short, dense, timeline, false
+    clauses: tuple[dict, ...]  # what each piece of a caption claims, as simgen.captions says
+    change: Change | None = None  # of a twin, against the group's original
+    quality: dict[str, float] = field(default_factory=dict)  # residuals, see simgen.quality
     reasons: tuple[str, ...] = ()  # quality control's objections
     costs_s: dict[str, float] = field(default_factory=dict)  # CPU seconds: simulate, render, truth
 
@@ -59,81 +65,92 @@ def make_episode(recipe: Recipe, index: int) -> Episode:
     at = recipe.assign(index)
     table, video = recipe.scene[at.scene_index], recipe.video_of(at.scene_index)
     kind = family(table.family)
-    parameters = recipe.parameters_of(at.scene_index, at.split)
     made: dict[str, Any] = {
         "index": index, "episode_id": recipe.episode_id(index), "family": table.family,
         "engine": table.engine, "split": at.split,
     }  # fmt: skip
     clock = Clock()
     try:
-        scene = stage(kind, parameters, video, recipe.rng(index))
+        scene = stage(recipe, index)
         motion = simulate(scene, table.engine, state_every=recipe.state_every)
-        outcome = kind.outcome(scene, motion)
-        cameras = film(recipe, index, *kind.look_at(scene, motion))
+        shots = film(scene, motion, kind, table, video, recipe.rng(index, "camera"))
+        change = None
+        if at.variant:
+            twin, rng = table.twins[at.variant - 1], recipe.rng(index, "twin")
+            again = partial(stage, recipe, index)
+            scene, motion, change = changed(scene, motion, shots, twin, table.engine, rng, again)
+        outcome = kind.outcome(*left(scene, motion, change))
     except SimulationError as error:
         return rejected(made, str(error), clock.lap("simulate"))
     clock.lap("simulate")
 
     channels = tuple(dict.fromkeys((*video.channels, "segmentation")))  # truth is counted in it
-    frames = render(
-        scene, motion, cameras,
-        renderer=video.renderer, height=video.height, width=video.width, channels=channels,
-    )  # fmt: skip
+    frames = picture(scene, motion, shots, video, channels)
     clock.lap("render")
-    truth = measure(scene, motion, cameras, outcome, frames["segmentation"])
-    reasons = objections(scene, motion, truth, frames)
+    truth = measure(scene, motion, shots, outcome, frames["segmentation"], change)
+    reasons = objections(scene, motion, truth, frames, change)
     captions, clauses = {}, ()
     if not reasons:  # a broken clip has no facts to tell
         rng = recipe.rng(index, "captions")
-        captions, clauses = describe(scene, motion, cameras, outcome, truth, rng)
+        captions, clauses = describe(scene, motion, shots[0].cameras, outcome, truth, rng)
     return Episode(
         **made,
         scene=scene,
         motion=motion,
-        cameras=cameras,
+        shots=shots,
         outcome=outcome,
         frames={channel: frames[channel] for channel in video.channels},
         truth=truth,
         captions=captions,
         clauses=clauses,
         reasons=reasons,
+        change=change,
+        quality=residuals(scene, motion, change),
         costs_s=clock.lap("truth"),
     )
 
 
-def stage(kind: Any, parameters: Any, video: Video, rng: np.random.Generator) -> Scene:
-    """The episode's scene.
+def stage(recipe: Recipe, index: int) -> Scene:
+    """The episode's scene in its look, as it is before anything moves.
 
     Raises:
         SimulationError: The draw gives none, such as bodies that found no room.
     """
+    at = recipe.assign(index)
+    table, video = recipe.scene[at.scene_index], recipe.video_of(at.scene_index)
+    parameters = recipe.parameters_of(at.scene_index, at.drawn_split)
     try:
-        return kind.sample(parameters, rng, frames=video.frames, frame_rate_hz=video.frame_rate_hz)
+        scene = family(table.family).sample(
+            parameters, recipe.rng(index), frames=video.frames, frame_rate_hz=video.frame_rate_hz
+        )
     except ValueError as error:
         raise SimulationError(f"scene: {error}") from error
+    return dress(scene, table.look_of(at.drawn_split), recipe.rng(index, "look"))
 
 
-def film(recipe: Recipe, index: int, look_at: Any, distance_m: float) -> CameraTrack:
-    """The episode's camera: one of the scene's, drawn, and where it stands and goes.
+def picture(
+    scene: Scene, motion: Motion, shots: tuple[Shot, ...], video: Video, channels: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """Every channel of the clip, its shots one after the other.
 
-    Raises:
-        SimulationError: The draw gives no usable move.
+    The last frame of a shot flows to where the shot would have gone on, not across the cut.
     """
-    at = recipe.assign(index)
-    video, choices = recipe.video_of(at.scene_index), recipe.scene[at.scene_index].cameras
-    rng = recipe.rng(index, "camera")
-    camera = choices[int(rng.integers(len(choices)))]
-    shape = {"frames": video.frames, "height": video.height, "width": video.width}
-    try:
-        return path(camera, look_at=look_at, distance_m=distance_m, rng=rng, **shape)
-    except ValueError as error:
-        raise SimulationError(f"camera: {error}") from error
+    drawn = [
+        render(
+            shot.dressed(scene), motion.window(shot.first_frame, shot.frames), shot.cameras,
+            renderer=video.renderer, height=video.height, width=video.width, channels=channels,
+        )
+        for shot in shots
+    ]  # fmt: skip
+    if len(drawn) == 1:
+        return drawn[0]
+    return {channel: np.concatenate([shot[channel] for shot in drawn]) for channel in channels}
 
 
 def rejected(made: dict[str, Any], reason: str, costs_s: dict[str, float]) -> Episode:
     """The episode that ended before it had frames."""
     return Episode(
-        **made, scene=None, motion=None, cameras=None, outcome=None, frames={}, truth=None,
+        **made, scene=None, motion=None, shots=(), outcome=None, frames={}, truth=None,
         captions={}, clauses=(), reasons=(reason,), costs_s=costs_s,
     )  # fmt: skip
 

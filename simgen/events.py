@@ -11,10 +11,12 @@ from jaxtyping import Bool, Int32
 from simgen.families import Outcome
 from simgen.motion import Motion, centre_velocity
 from simgen.scene import Scene
+from simgen.twins import Change
 
 EVENT_KINDS = (
-    "contact", "release", "landing", "occlusion", "out_of_frame", "apex",
+    "contact", "release", "landing", "occlusion", "out_of_frame", "apex", "cut", "change",
 )  # fmt: skip
+# and what families announce beside these
 HIDDEN_SHARE = 0.1  # an object is occluded while less than this of its silhouette shows
 HIDDEN_PIXELS = 6  # a silhouette of fewer pixels flickers by rounding alone
 APEX_RISE_M = 0.05  # a turn after a smaller rise is a tremble on a contact
@@ -43,8 +45,11 @@ def find_events(
     area: Int32[np.ndarray, "time body"],
     whole: Int32[np.ndarray, "time body"],
     inside: Bool[np.ndarray, "time body"],
+    cuts: tuple[int, ...] = (),
+    change: Change | None = None,
 ) -> tuple[Event, ...]:
-    """Contacts, the outcome's own events, occlusions, exits and apexes, numbered by start.
+    """Contacts, the outcome's own events, occlusions, exits, apexes, cuts and a twin's change,
+    numbered by start.
 
     Occlusions, exits and apexes are of moving objects; `body_a` is the object's first body.
 
@@ -52,12 +57,14 @@ def find_events(
         area: Visible pixels.
         whole: Pixels of the silhouettes as if nothing stood in front.
         inside: Whether the centre of mass projects into the picture.
+        cuts: First frames of every shot but the clip's first.
     """
     found = [
         *contacts(motion),
         *announced(scene, outcome),
         *sight(scene, area, whole, inside),
         *apexes(scene, motion),
+        *edits(scene, cuts, change),
     ]
     found.sort(key=lambda e: (e.start_s, e.kind, e.body_a, e.body_b))
     return tuple(replace(event, event_id=f"e{i}") for i, event in enumerate(found))
@@ -97,6 +104,16 @@ def announced(scene: Scene, outcome: Outcome) -> Iterator[Event]:
             row(event.get("body_a")), row(event.get("body_b")),
             value=str(event.get("value", "")),
         )  # fmt: skip
+
+
+def edits(scene: Scene, cuts: tuple[int, ...], change: Change | None) -> Iterator[Event]:
+    """What was done to the clip from outside: cuts, and the change that makes a twin of it."""
+    for frame in cuts:
+        yield Event("", "cut", frame / scene.frame_rate_hz, frame / scene.frame_rate_hz)
+    if change:
+        at = change.frame / scene.frame_rate_hz
+        row = scene.body_index(change.body) if change.body else -1
+        yield Event("", "change", at, at, row, value=change.kind)
 
 
 def sight(scene: Scene, area: np.ndarray, whole: np.ndarray, inside: np.ndarray) -> Iterator[Event]:

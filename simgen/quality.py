@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from simgen.events import objects
-from simgen.motion import Motion
+from simgen.motion import Motion, centre_velocity
 from simgen.scene import Scene
 from simgen.truth import Truth
+from simgen.twins import Change
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,10 @@ class Bounds:
     teleport: float = 2.0  # times that way
     teleport_slack_m: float = 0.02
     # 18 m is as far as 6 m/s carries in 3 s, the fastest and longest of our scenes
-    farthest_m: float = 60.0
+    farthest_m: float = 60.0  # from where it started
+    # forces of contacts and gravity explain every change of momentum but rounding and what the
+    # merging of touches loses
+    momentum_share: float = 0.05  # of the largest exchange of momentum
     # fewer pixels than this are not a shape that anyone could follow
     visible_pixels: int = 6
     visible_share: float = 0.05  # of frames with at least one moving object in sight
@@ -43,18 +47,27 @@ def objections(
     motion: Motion,
     truth: Truth,
     frames: dict[str, np.ndarray],
+    change: Change | None = None,
     bounds: Bounds = Bounds(),
 ) -> tuple[str, ...]:
     """Why this clip must be quarantined; empty if it is good.
 
     Args:
         frames: Channels as in simgen.renderers; pictures are judged where there is rgb.
+        change: A twin's. Energy is judged before and after it, each stretch by itself; an
+            impossible one breaks the laws on purpose, so only its pictures are judged.
     """
     if reasons := tuple(not_finite(motion)) + tuple(disordered(scene, motion)):
         return reasons  # the other checks would only repeat it in other words
+    physics: tuple[str, ...] = ()
+    if change is None or change.possible:
+        physics = (
+            *unexplained_energy(scene, motion, bounds, change),
+            *unexplained_momentum(scene, motion, bounds, change),
+            *misplaced(scene, motion, truth, bounds, change),
+        )
     return (
-        *unexplained_energy(scene, motion, bounds),
-        *misplaced(scene, motion, truth, bounds),
+        *physics,
         *unseen(scene, truth, bounds),
         *(picture(frames["rgb"], bounds) if "rgb" in frames else ()),
     )
@@ -97,20 +110,88 @@ def actuator_work(scene: Scene, motion: Motion) -> Float64[np.ndarray, " time1"]
     return np.concatenate([[0.0], np.cumsum(power.sum(1) / scene.frame_rate_hz)])
 
 
-def unexplained_energy(scene: Scene, motion: Motion, bounds: Bounds) -> Iterator[str]:
-    """Energy above the clip's first by more than servos and contacts can have given."""
-    energy = motion.kinetic_energy_j + motion.potential_energy_j
-    growth = energy - energy[0] - actuator_work(scene, motion)
+def stretches(scene: Scene, change: Change | None) -> list[slice]:
+    """Rows over which one world holds: before and after a twin's change."""
+    end = scene.frames + 1
+    return [slice(0, change.frame), slice(change.frame, end)] if change else [slice(0, end)]
+
+
+def energy_growth(
+    scene: Scene, motion: Motion, rows: slice
+) -> tuple[Float64[np.ndarray, " time"], float]:
+    """Energy beyond a stretch's first that servos do not explain, and all that was exchanged, J."""
+    energy = (motion.kinetic_energy_j + motion.potential_energy_j)[rows]
+    work = actuator_work(scene, motion)[rows]
+    exchange = motion.kinetic_energy_j[rows][0] + np.ptp(motion.potential_energy_j[rows])
+    return energy - energy[0] - (work - work[0]), float(exchange)
+
+
+def unexplained_energy(
+    scene: Scene, motion: Motion, bounds: Bounds, change: Change | None
+) -> Iterator[str]:
+    """Energy above a stretch's first by more than servos and contacts can have given."""
     mass = sum(body.mass_kg for body in scene.bodies if body.motion != "static")
-    exchange = motion.kinetic_energy_j[0] + np.ptp(motion.potential_energy_j)
     weight = mass * max(float(np.linalg.norm(scene.gravity)), 1.0)
-    allowed = bounds.energy_growth * exchange + bounds.energy_lift_m * weight
-    if growth.max() > allowed:
-        t = int(growth.argmax())
-        yield f"energy grew by {growth[t]:.3g} J unexplained at frame {t}; at most {allowed:.3g} J"
+    for rows in stretches(scene, change):
+        growth, exchange = energy_growth(scene, motion, rows)
+        allowed = bounds.energy_growth * exchange + bounds.energy_lift_m * weight
+        if growth.max() > allowed:
+            said = f"{growth.max():.3g} J unexplained at frame {int(growth.argmax()) + rows.start}"
+            yield f"energy grew by {said}; at most {allowed:.3g} J"
 
 
-def misplaced(scene: Scene, motion: Motion, truth: Truth, bounds: Bounds) -> Iterator[str]:
+def momentum_residual(scene: Scene, motion: Motion) -> tuple[float, float]:
+    """Change of momentum over the clip that gravity and contacts do not explain, and the largest
+    exchange, kg m/s. NaN where joints, grips, springs or water act too, since they are no contacts.
+    """
+    moving = np.array([body.motion != "static" for body in scene.bodies])
+    jointed = any(body.motion == "jointed" for body in scene.bodies)
+    if jointed or scene.connects or scene.springs or scene.water:
+        return float("nan"), float("nan")
+    mass = np.array([body.mass_kg for body in scene.bodies]) * moving
+    given = mass @ centre_velocity(motion)[-1] - mass @ centre_velocity(motion)[0]
+    fall = mass.sum() * np.array(scene.gravity) * scene.frames / scene.frame_rate_hz
+    touch = motion.contacts
+    sign = moving[touch["body_b"]].astype(float) - moving[touch["body_a"]]
+    pushed = sign @ touch["impulse_vector_ns"]
+    exchange = np.linalg.norm(fall) + np.abs(touch["impulse_ns"]).sum()
+    exchange += float(mass @ np.linalg.norm(centre_velocity(motion)[0], axis=1))
+    return float(np.linalg.norm(given - fall - pushed)), float(exchange)
+
+
+def unexplained_momentum(
+    scene: Scene, motion: Motion, bounds: Bounds, change: Change | None
+) -> Iterator[str]:
+    """Momentum from nowhere over the whole clip."""
+    if change is not None:
+        return  # the change gives or takes some itself
+    residual, exchange = momentum_residual(scene, motion)
+    if residual > bounds.momentum_share * exchange:
+        allowed = bounds.momentum_share * exchange
+        yield f"momentum changed by {residual:.3g} kg m/s unexplained; at most {allowed:.3g}"
+
+
+def residuals(scene: Scene, motion: Motion, change: Change | None) -> dict[str, float]:
+    """How well the clip keeps the laws: what the catalog stores of its quality.
+
+    energy_growth_share: largest rise of energy that no servo explains, of the energy exchanged;
+    momentum_share: unexplained change of momentum, of the momentum exchanged, NaN where it cannot
+    be told or a twin's change gave some; deepest_penetration_m.
+    """
+    grown = [energy_growth(scene, motion, rows) for rows in stretches(scene, change)]
+    shares = [growth.max() / exchange for growth, exchange in grown if exchange > 0]
+    residual, exchanged = momentum_residual(scene, motion)
+    told = change is None and exchanged > 0
+    return {
+        "energy_growth_share": float(max(shares, default=0.0)),
+        "momentum_share": residual / exchanged if told else float("nan"),
+        "deepest_penetration_m": float(motion.deepest_penetration_m.max(initial=0.0)),
+    }
+
+
+def misplaced(
+    scene: Scene, motion: Motion, truth: Truth, bounds: Bounds, change: Change | None
+) -> Iterator[str]:
     """Bodies inside others, that jump, or that left."""
     if (deepest := float(np.max(truth.penetration, initial=0))) > bounds.penetration_m:
         frame = int(truth.penetration.argmax())
@@ -120,14 +201,19 @@ def misplaced(scene: Scene, motion: Motion, truth: Truth, bounds: Bounds) -> Ite
     way = np.maximum(speed[:-1], speed[1:]) * dt + np.linalg.norm(scene.gravity) * dt**2
     step = np.linalg.norm(np.diff(motion.position, axis=0), axis=-1)
     too_far = step > bounds.teleport * way[:, None] + bounds.teleport_slack_m
+    if change and change.kind == "remove":
+        too_far[change.frame - 1, scene.body_index(change.body)] = False
     if too_far.any():
         t, row = np.argwhere(too_far)[0]
         name = scene.bodies[row].name
         yield f"{name} jumped {step[t, row]:.2f} m after frame {t}; its speed gives {way[t]:.2f} m"
     moving = [row for rows in objects(scene).values() for row in rows]
-    far = np.linalg.norm(motion.position[:, moving], axis=-1).max(initial=0)
+    if change and change.body:
+        moving = [row for row in moving if scene.bodies[row].name != change.body]
+    way = motion.position[:, moving] - motion.position[:1, moving]
+    far = np.linalg.norm(way, axis=-1).max(initial=0)
     if far > bounds.farthest_m:
-        yield f"a body is {far:.0f} m from the origin; at most {bounds.farthest_m:.0f} m"
+        yield f"a body went {far:.0f} m from its start; at most {bounds.farthest_m:.0f} m"
 
 
 def unseen(scene: Scene, truth: Truth, bounds: Bounds) -> Iterator[str]:

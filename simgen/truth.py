@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, UInt8
 
-from simgen.cameras import CameraTrack, project
+from simgen.cameras import Shot, project
 from simgen.events import Event, find_events
 from simgen.families import Outcome
 from simgen.motion import Motion, centre_velocity
 from simgen.renderers.raycast import silhouette_areas
 from simgen.scene import Scene
+from simgen.twins import Change
 
 __all__ = ["Event", "Truth", "measure", "momentum"]
 
@@ -34,9 +35,10 @@ class Truth:
 def measure(
     scene: Scene,
     motion: Motion,
-    cameras: CameraTrack,
+    shots: tuple[Shot, ...],
     outcome: Outcome,
     segmentation: UInt8[np.ndarray, "time height width 1"],
+    change: Change | None = None,
 ) -> Truth:
     """The truth of one clip.
 
@@ -45,11 +47,13 @@ def measure(
 
     Args:
         outcome: Its events join those that are found here.
+        change: A twin's; it becomes an event.
     """
     frames, height, width, _ = segmentation.shape
-    track, depth = project(motion.centre_of_mass[:frames], cameras)
+    track, depth, whole = (np.concatenate(rows) for rows in zip(
+        *(seen_by(shot, scene, motion, height, width) for shot in shots), strict=True
+    ))  # fmt: skip
     area = pixel_counts(segmentation, len(scene.bodies))
-    whole = silhouette_areas(scene, motion, cameras, height=height, width=width)
     with np.errstate(invalid="ignore", divide="ignore"):
         # a renderer other than the silhouettes' own may show a pixel more along an edge
         visibility = np.where(whole > 0, np.minimum(area / whole, 1.0), np.nan)
@@ -62,8 +66,20 @@ def measure(
         energy=(motion.kinetic_energy_j + motion.potential_energy_j)[:frames].astype(np.float32),
         momentum=momentum(scene, motion)[:frames].astype(np.float32),
         penetration=motion.deepest_penetration_m[:frames].astype(np.float32),
-        events=find_events(scene, motion, outcome, area=area, whole=whole, inside=inside),
-    )
+        events=find_events(
+            scene, motion, outcome, area=area, whole=whole, inside=inside,
+            cuts=tuple(shot.first_frame for shot in shots[1:]), change=change,
+        ),
+    )  # fmt: skip
+
+
+def seen_by(
+    shot: Shot, scene: Scene, motion: Motion, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tracks (time body 2), their depths and the silhouettes' areas (time body) in one shot."""
+    moved = motion.window(shot.first_frame, shot.frames)
+    track, depth = project(moved.centre_of_mass[: shot.frames], shot.cameras)
+    return track, depth, silhouette_areas(scene, moved, shot.cameras, height=height, width=width)
 
 
 def pixel_counts(

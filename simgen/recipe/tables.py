@@ -84,6 +84,7 @@ class SceneRecipe(Strict):
     shots: Annotated[tuple[int, int], within(1, 4)] = (1, 1)  # of one continuing simulation
     twins: tuple[TwinRecipe, ...] = ()  # each makes one more episode of the same draw
     look: LookRecipe = LookRecipe()
+    split_looks: dict[str, LookRecipe] = Field(default_factory=dict)  # per split, instead of look
     shapes: tuple[Shape, ...] = ()  # [height, width] to choose from, equally often
     video: dict[str, Any] = Field(default_factory=dict)  # overrides of [video]
     parameters: dict[str, Any] = Field(
@@ -96,3 +97,7 @@ class SceneRecipe(Strict):
     def cameras(self) -> tuple[CameraRecipe, ...]:
         """The cameras to draw from."""
         return self.camera if isinstance(self.camera, tuple) else (self.camera,)
+
+    def look_of(self, split: str) -> LookRecipe:
+        """The look of a split's episodes."""
+        return self.split_looks.get(split, self.look)

@@ -33,19 +33,28 @@ def stored_arrays(
 
 
 def _state(episode: Episode) -> dict[str, np.ndarray]:
-    motion, cameras, truth = episode.motion, episode.cameras, episode.truth
-    poses = np.concatenate([cameras.position, cameras.quaternion], axis=1)
+    motion, truth = episode.motion, episode.truth
+    tracks = [shot.cameras for shot in episode.shots]
+    poses = [np.concatenate([track.position, track.quaternion], axis=1) for track in tracks]
+    cameras = {"camera_pose": poses, "camera_intrinsics": [track.intrinsics for track in tracks]}
     moving = {
         name: getattr(motion, name)
         for name in (
-            "position", "quaternion", "velocity", "angular_velocity", "centre_of_mass",
-            "joint_position", "joint_velocity", "joint_torque",
+            "position",
+            "quaternion",
+            "velocity",
+            "angular_velocity",
+            "centre_of_mass",
+            "joint_position",
+            "joint_velocity",
+            "joint_torque",
         )
-    } | {"camera_pose": poses, "camera_intrinsics": cameras.intrinsics}  # fmt: skip
-    ends = ("position", "quaternion", "camera_pose", "camera_intrinsics")
+    }
     return {
         **{name: array[:-1] for name, array in moving.items()},
-        **{f"end_{name}": moving[name][-1] for name in ends},
+        **{f"end_{name}": moving[name][-1] for name in ("position", "quaternion")},
+        **{name: np.concatenate([rows[:-1] for rows in cut]) for name, cut in cameras.items()},
+        **{f"end_{name}": np.stack([rows[-1] for rows in cut]) for name, cut in cameras.items()},
         **{
             name: getattr(truth, name)
             for name in (
@@ -99,4 +108,5 @@ _CHANNELS = {
     "segmentation": _bytes,
     "normals": _signed,
     "flow": _flow,
+    "backward_flow": _flow,
 }

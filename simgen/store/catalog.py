@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simgen import __version__
+from simgen.cameras import Shot
 from simgen.episode import Episode
 from simgen.recipe import Recipe
 from simgen.scene import Body
@@ -26,9 +27,15 @@ CATALOG_SCHEMA = pa.schema(
         ("split", pa.string()),
         ("bucket", pa.string()),
         ("row", pa.int64()),
+        ("group", pa.int64()),
+        ("twin", pa.string()),
+        ("possible", pa.bool_()),
+        ("shots", pa.string()),
         ("frame_rate_hz", pa.float64()),
         ("caption_short", pa.string()),
         ("caption_dense", pa.string()),
+        ("caption_timeline", pa.string()),
+        ("caption_false", pa.string()),
         ("clauses", pa.string()),
         ("parameters", pa.string()),
         ("outcome", pa.string()),
@@ -38,6 +45,7 @@ CATALOG_SCHEMA = pa.schema(
         ("state_frames", pa.list_(pa.int32())),
         ("state_size", pa.int32()),
         ("visible_fraction", pa.float64()),
+        ("quality", pa.string()),
         ("hashes", pa.string()),
         ("recipe_hash", pa.string()),
         ("simgen_version", pa.string()),
@@ -75,8 +83,11 @@ QUARANTINE_SCHEMA = pa.schema(
 
 
 def episode_seed(recipe: Recipe, index: int) -> int:
-    """Name of the episode's random stream: equal in two datasets only for the same draws."""
-    sequence = np.random.SeedSequence(recipe.seed, spawn_key=(index,))
+    """Name of the episode's random stream: equal in two datasets only for the same draws.
+
+    Twins have their original's.
+    """
+    sequence = np.random.SeedSequence(recipe.seed, spawn_key=(recipe.assign(index).group,))
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
@@ -101,9 +112,15 @@ def catalog_row(
         "split": episode.split,
         "bucket": assignment.bucket,
         "row": row,
+        "group": assignment.group,
+        "twin": _json(vars(episode.change)) if episode.change else "",
+        "possible": episode.change is None or episode.change.possible,
+        "shots": _json([_shot(shot) for shot in episode.shots]),
         "frame_rate_hz": float(video.frame_rate_hz),
         "caption_short": episode.captions["short"],
         "caption_dense": episode.captions["dense"],
+        "caption_timeline": episode.captions.get("timeline", ""),
+        "caption_false": episode.captions.get("false", ""),
         "clauses": _json(list(episode.clauses)),
         "parameters": _json(dict(scene.parameters)),
         "outcome": episode.outcome.label,
@@ -113,6 +130,7 @@ def catalog_row(
         "state_frames": [int(frame) for frame in motion.state_frames],
         "state_size": int(motion.state.shape[1]),
         "visible_fraction": _visible_fraction(episode),
+        "quality": _json(episode.quality),
         "hashes": _json(hashes),
         "recipe_hash": recipe.hash,
         "simgen_version": __version__,
@@ -199,6 +217,15 @@ def _body(body: Body) -> dict:
         "restitution": geom.restitution,
         "static": body.motion == "static",
         "visible": any(g.visible for g in body.geoms),
+    }
+
+
+def _shot(shot: Shot) -> dict:
+    return {
+        "first_frame": shot.first_frame,
+        "frames": shot.frames,
+        "move": shot.move,
+        "setting": shot.setting,
     }
 
 

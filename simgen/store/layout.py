@@ -8,17 +8,18 @@ shard, so each object has one writer. Everything here follows from the recipe al
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
 
 import numpy as np
 
 from simgen.families import Limits, family
-from simgen.recipe import Recipe, Video
+from simgen.recipe import Recipe, SceneRecipe, Video
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CHUNK_FRAMES = 8  # frames of an inner chunk: see docs/format.md for the measurements
 LEVEL = 3  # of lz4hc
+SHOTS_MAX = 4  # as recipes allow
 CATALOG, EVENTS, QUARANTINE = "catalog.parquet", "events.parquet", "quarantine.parquet"
 COMPLETE = "complete.json"  # written last: the dataset is whole
 PARTS = "parts"
@@ -100,10 +101,18 @@ def array_specs(recipe: Recipe, bucket: str) -> dict[str, ArraySpec]:
     most = Limits(
         *(max(getattr(x, key) for x in limits) for key in ("bodies", "joints", "actions"))
     )
+    spare = any(t.change == "recolour" for i in scenes for t in recipe.scene[i].twins)
+    most = replace(most, bodies=most.bodies + spare)  # the double in another colour
+    shots = max(shots_of(recipe.scene[i]) for i in scenes)
     video = recipe.video_of(scenes[0])
     channels = {channel for i in scenes for channel in recipe.video_of(i).channels}
-    specs = [*_video_specs(video, channels), *_state_specs(video, most, recipe.state_every)]
+    specs = [*_video_specs(video, channels), *_state_specs(video, most, recipe.state_every, shots)]
     return {spec.name: spec for spec in specs if prod(spec.shape)}
+
+
+def shots_of(scene: SceneRecipe) -> int:
+    """Most shots that a clip of that scene can have."""
+    return SHOTS_MAX if hasattr(family(scene.family), "settings") else scene.shots[1]
 
 
 def _video_specs(video: Video, channels: set[str]) -> list[ArraySpec]:
@@ -115,6 +124,7 @@ def _video_specs(video: Video, channels: set[str]) -> list[ArraySpec]:
         ("segmentation", "u1", "value", "1", "body row + 1; 0 for sky"),
         ("normals", "i1", "xyz", "1/127", "camera frame: x right, y up, z back; 0 for sky"),
         ("flow", "f2", "xy", "px", "motion to the next frame, x right, y down"),
+        ("backward_flow", "f2", "xy", "px", "motion to the frame before, x right, y down"),
     )
     specs = []
     for name, dtype, axis, units, text in table:
@@ -125,11 +135,11 @@ def _video_specs(video: Video, channels: set[str]) -> list[ArraySpec]:
     return [spec for spec in specs if spec.name in channels]
 
 
-def _state_specs(video: Video, most: Limits, state_every: int) -> list[ArraySpec]:
+def _state_specs(video: Video, most: Limits, state_every: int, shots: int) -> list[ArraySpec]:
     """Small arrays: one inner chunk an episode. `end_*` is one frame past the clip's last."""
     size = {
         "time": video.frames, "body": most.bodies, "joint": most.joints, "action": most.actions,
-        "xyz": 3, "wxyz": 4, "xy": 2, "pose": 7, "intrinsics": 4,
+        "shot": shots, "xyz": 3, "wxyz": 4, "xy": 2, "pose": 7, "intrinsics": 4,
         "keyframe": video.frames // state_every + 1, "state": _state_width(most),
     }  # fmt: skip
     table = (
@@ -147,8 +157,8 @@ def _state_specs(video: Video, most: Limits, state_every: int) -> list[ArraySpec
         ("action", "f4", "time action", "rad or 1", "servo target, or share of frame released"),
         ("camera_pose", "f8", "time pose", "m and 1", "position, quaternion, camera to world"),
         ("camera_intrinsics", "f8", "time intrinsics", "px", "fx, fy, cx, cy"),
-        ("end_camera_pose", "f8", "pose", "m and 1", "one frame past the last"),
-        ("end_camera_intrinsics", "f8", "intrinsics", "px", "one frame past the last"),
+        ("end_camera_pose", "f8", "shot pose", "m and 1", "one frame past each shot's last"),
+        ("end_camera_intrinsics", "f8", "shot intrinsics", "px", "one frame past each shot"),
         ("track", "f4", "time body xy", "px", "centre of mass in the picture; NaN: behind"),
         ("track_depth", "f4", "time body", "m", "of the centre of mass along the optical axis"),
         ("visibility", "f4", "time body", "1", "visible share of the silhouette in the picture"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simgen.cameras import CameraTrack
+from simgen.cameras import CameraTrack, Shot
 from simgen.episode import Episode
 from simgen.families import Outcome
 from simgen.motion import Motion
@@ -74,10 +74,15 @@ def make(recipe: Recipe, index: int) -> Episode:
         split=at.split,
         scene=scene,
         motion=_motion(rng, video.frames, bodies, recipe.state_every),
-        cameras=CameraTrack(
-            rng.normal(size=(video.frames + 1, 3)),
-            rng.normal(size=(video.frames + 1, 4)),
-            rng.normal(size=(video.frames + 1, 4)),
+        shots=(
+            Shot(
+                0,
+                CameraTrack(
+                    rng.normal(size=(video.frames + 1, 3)),
+                    rng.normal(size=(video.frames + 1, 4)),
+                    rng.normal(size=(video.frames + 1, 4)),
+                ),
+            ),
         ),
         outcome=Outcome("rests", {"speed_m_s": float("nan")}),
         frames=_frames(rng, video),
