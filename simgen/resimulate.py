@@ -20,17 +20,20 @@ def resimulate(
     frame: int,
     frames: int,
     action: Float[np.ndarray, "time action"],
+    state_every: int | None = None,
     position_offset_m: Float64[np.ndarray, "body 3"] | None = None,
     velocity_offset_m_s: Float64[np.ndarray, "body 3"] | None = None,
 ) -> Motion:
     """Motion of `frames` frames from a stored state; row 0 is that state.
 
     With no offsets it repeats the clip bit for bit, on the same engine version and architecture.
+    The scene may be an edited one of the same bodies: other masses, another gravity.
 
     Args:
         state: A row of Motion.state, without the store's padding.
         frame: The row's entry in Motion.state_frames.
         action: Motion.action from that frame on, at least `frames` rows; the script is not asked.
+        state_every: Frames between the states stored on the way; None: only the first.
         position_offset_m: Added to free bodies first; so is velocity_offset_m_s.
     Raises:
         ValueError: Unknown engine, one that cannot go on from a state, or too few actions.
@@ -49,6 +52,7 @@ def resimulate(
         frame=frame,
         frames=frames,
         action=np.asarray(action, dtype=np.float64),
+        state_every=state_every,
         position_offset_m=position_offset_m,
         velocity_offset_m_s=velocity_offset_m_s,
     )

@@ -41,6 +41,7 @@ def resume(
     frame: int,
     frames: int,
     action: Float64[np.ndarray, "time action"],
+    state_every: int | None = None,
     position_offset_m: Float64[np.ndarray, "body 3"] | None = None,
     velocity_offset_m_s: Float64[np.ndarray, "body 3"] | None = None,
 ) -> Motion:
@@ -49,6 +50,7 @@ def resume(
     Args:
         frame: The clip's frame that the state belongs to.
         action: No columns: this engine drives nothing.
+        state_every: Frames between stored states; None: only the first.
         position_offset_m: Added to free bodies first, and so is velocity_offset_m_s.
     """
     bodies = len(scene.bodies)
@@ -60,7 +62,7 @@ def resume(
         rows[:, 7:10] += velocity_offset_m_s
     with World(scene) as world:
         world.restore(state)
-        return _record(world, frame, frames, frames)
+        return _record(world, frame, frames, state_every or frames)
 
 
 def _record(world: World, first: int, frames: int, state_every: int) -> Motion:

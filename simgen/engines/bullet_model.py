@@ -48,6 +48,10 @@ def check(scene: Scene) -> tuple[str, ...]:
         reasons.append("actuators")
     if scene.connects:
         reasons.append("connects")
+    if scene.springs:
+        reasons.append("springs")
+    if scene.water:
+        reasons.append("water")
     names = scene.body_names
     reasons += [f"two bodies are called {name!r}" for name in set(names) if names.count(name) > 1]
     for body in scene.bodies:

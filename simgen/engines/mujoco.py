@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Float64
 
+from simgen.engines import water
 from simgen.engines.contacts import ContactRecorder
 from simgen.engines.mujoco_model import GEOM_TYPES, compile_model
 from simgen.motion import Motion, SimulationError
@@ -23,6 +24,8 @@ STATE = (
 WARNINGS = tuple(
     name.removeprefix("mjWARN_") for name in mujoco.mjtWarning.__members__ if "WARN_" in name
 )
+# A catch pulls its points together as a hand closes: over 6 cm in 5 ms it would throw a gymnast
+CATCH_TIME_S = 0.025
 FARTHEST_M = 200.0  # from the origin: no scene is that large
 ENERGY_GROWTH = 0.1  # unexplained rise, as a share of the largest kinetic energy so far
 ENERGY_SLACK_J = 1.0
@@ -65,7 +68,15 @@ def check(scene: Scene) -> tuple[str, ...]:
         for name in (c.body_a, c.body_b)
         if name not in names
     ]
-    return tuple(reasons)
+    reasons += [
+        f"spring {s.name!r}: no body {name!r}"
+        for s in scene.springs
+        for name in (s.body_a, s.body_b)
+        if name not in names
+    ]
+    tied = [tie.name for tie in (*scene.connects, *scene.springs)]
+    reasons += [f"two ties are called {name!r}" for name in set(tied) if tied.count(name) > 1]
+    return (*reasons, *water.problems(scene))
 
 
 def simulate(scene: Scene, *, state_every: int) -> Motion:
@@ -89,6 +100,7 @@ def resume(
     action: Float64[np.ndarray, "time action"],
     position_offset_m: Float64[np.ndarray, "body 3"] | None = None,
     velocity_offset_m_s: Float64[np.ndarray, "body 3"] | None = None,
+    state_every: int | None = None,
 ) -> Motion:
     """Motion of `frames` frames from a stored state, driven by recorded actions.
 
@@ -98,7 +110,9 @@ def resume(
     """
     run = Run(scene)
     run.restore(state, position_offset_m, velocity_offset_m_s)
-    return run.record(frame, frames, lambda number, _: action[number - frame], frames)
+    return run.record(
+        frame, frames, lambda number, _: action[number - frame], state_every or frames
+    )
 
 
 def scripted(scene: Scene) -> ActionSource:
@@ -114,6 +128,9 @@ def scripted(scene: Scene) -> ActionSource:
         for name, delay_s in command.releases.items():
             column = servos + [c.name for c in connects].index(name)
             row[column] = 1.0 - delay_s * scene.frame_rate_hz
+        for number, connect in enumerate(connects):
+            if connect.name in command.catches and row[servos + number] == 0.0:
+                row[servos + number] = -1.0
         return row.astype(np.float32).astype(np.float64)
 
     return act
@@ -144,6 +161,13 @@ class Run:
         self.step_s = model.opt.timestep
         self.frame_s = 1.0 / scene.frame_rate_hz
         self.contacts = ContactRecorder(self.frame_s / 4)
+        self.caught = np.zeros(len(scene.connects), dtype=bool)
+        self.ropes = np.array([s.pull_only and s.damping > 0 for s in scene.springs], dtype=bool)
+        self.rope_damping = np.array([s.damping for s in scene.springs])
+        self.buoyancy = water.Buoyancy(scene, scene.water) if scene.water else None
+        rk4 = model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4
+        # A force held over a step of RK4 feeds oscillations, unless it is the step's middle's
+        self.lead_s = 0.5 * self.step_s if rk4 else 0.0
 
     def start(self) -> None:
         """Put joints and free bodies where the scene says, at time 0."""
@@ -164,7 +188,11 @@ class Run:
 
     def restore(self, state, position_offset_m, velocity_offset_m_s) -> None:
         """Load a stored state, free bodies shifted by the offsets."""
-        mujoco.mj_setState(self.model, self.data, np.ascontiguousarray(state, float), STATE)
+        whole = np.ascontiguousarray(state, float)
+        size = len(whole) - len(self.caught)
+        mujoco.mj_setState(self.model, self.data, whole[:size], STATE)
+        self.caught[:] = whole[size:] > 0
+        self.model.eq_solref[self.caught, 0] = CATCH_TIME_S
         for row, body in enumerate(self.scene.bodies):
             if body.motion == "free":
                 joint = self.model.joint(f"{body.name}/free")
@@ -182,6 +210,7 @@ class Run:
         for frame in range(first, first + frames + 1):
             last = frame == first + frames
             self.data.time = frame * self.frame_s
+            self._prepare()
             mujoco.mj_forward(self.model, self.data)
             row = self.read()
             guard.check(frame, row)
@@ -195,8 +224,9 @@ class Run:
                 action = actions[-1].copy()
                 action[len(self.scene.actuators) :] = 0.0
             else:
-                action = source(frame, self.observe(row, frame))
+                action = np.array(source(frame, self.observe(row, frame)))
                 self.data.ctrl[:] = action[: len(self.scene.actuators)]
+                self._catch(action[len(self.scene.actuators) :])
                 self._advance(gathered, action[len(self.scene.actuators) :])
                 self._check_frame(frame)
             actions.append(action)
@@ -229,8 +259,14 @@ class Run:
             "joint_position": data.qpos[self.qpos],
             "joint_velocity": data.qvel[self.qvel],
             "kinetic_energy_j": data.energy[1],
-            "potential_energy_j": data.energy[0],
+            "potential_energy_j": data.energy[0] + self._water_energy_j(),
         }
+
+    def _water_energy_j(self) -> float:
+        if self.buoyancy is None:
+            return 0.0
+        ids = self.bodies[self.buoyancy.rows]
+        return self.buoyancy.energy_j(self.data.xpos[ids], self.data.xmat[ids].reshape(-1, 3, 3))
 
     def observe(self, row: dict[str, np.ndarray], frame: int) -> Observation:
         names = self.scene.body_names
@@ -242,7 +278,50 @@ class Run:
     def state(self) -> Float64[np.ndarray, " state"]:
         state = np.empty(mujoco.mj_stateSize(self.model, STATE))
         mujoco.mj_getState(self.model, self.data, state, STATE)
-        return state
+        return np.concatenate([state, self.caught])
+
+    def _prepare(self) -> None:
+        """At a frame's start, what the state does not hold: the water's and slack ropes' forces."""
+        if self.ropes.any():
+            mujoco.mj_fwdPosition(self.model, self.data)
+            mujoco.mj_fwdVelocity(self.model, self.data)
+        self._load()
+
+    def _load(self) -> None:
+        """Forces of water at the present state, and no damping in ropes that do not pull."""
+        model, data = self.model, self.data
+        if self.ropes.any():
+            stretch = data.ten_length - model.tendon_lengthspring[:, 1]
+            pull = model.tendon_stiffness * stretch + self.rope_damping * data.ten_velocity
+            slack = self.ropes & ((stretch <= 0) | (pull <= 0))
+            model.tendon_damping[:] = np.where(slack, 0.0, self.rope_damping)
+        if self.buoyancy is not None:
+            mujoco.mj_kinematics(model, data)
+            mujoco.mj_comPos(model, data)
+            mujoco.mj_comVel(model, data)
+            ids = self.bodies[self.buoyancy.rows]
+            spin, centre = data.cvel[ids, :3], data.xipos[ids]
+            arm = centre - data.subtree_com[model.body_rootid[ids]]
+            velocity = data.cvel[ids, 3:] + np.cross(spin, arm)
+            turn = data.xmat[ids].reshape(-1, 3, 3)
+            ahead = centre + self.lead_s * velocity
+            turned = turn + self.lead_s * np.cross(spin[:, None], turn, axisb=1, axisc=1)
+            origin = data.xpos[ids] - centre
+            origin += ahead + self.lead_s * np.cross(spin, origin)
+            data.xfrc_applied[ids] = self.buoyancy.wrench(origin, turned, ahead, velocity, spin)
+
+    def _catch(self, grips: np.ndarray) -> None:
+        """Close the Connects marked -1 whose points are in reach; unmark the others, in place."""
+        data = self.data
+        for number in np.flatnonzero(grips < 0):
+            connect = self.scene.connects[number]
+            a, b = (data.site(f"{connect.name}/{side}").xpos for side in "ab")
+            if data.eq_active[number] or not np.linalg.norm(a - b) <= connect.reach_m:
+                grips[number] = 0.0
+                continue
+            data.eq_active[number] = 1
+            self.caught[number] = True
+            self.model.eq_solref[number, 0] = CATCH_TIME_S
 
     def _advance(self, gathered: _Frame, open_shares: np.ndarray) -> None:
         """One frame of physics steps; the step in which a grip opens is split at that instant."""
@@ -264,6 +343,7 @@ class Run:
     def _step(self, gathered: _Frame, step_s: float) -> None:
         model, data = self.model, self.data
         time_s = data.time
+        self._load()
         model.opt.timestep = step_s
         mujoco.mj_step(model, data)
         if model.nu:
