@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.cameras import CameraTrack
+from simgen.cameras import Shot
 from simgen.captions.facts import Facts, gather
 from simgen.captions.phrases import (
     article,
@@ -57,7 +57,7 @@ class Sentence:
 def describe(
     scene: Scene,
     motion: Motion,
-    cameras: CameraTrack,
+    shots: tuple[Shot, ...],
     outcome: Outcome,
     truth: Truth,
     rng: np.random.Generator,
@@ -68,7 +68,7 @@ def describe(
         The texts, and one dict a clause: caption (short or dense), text (a piece of that caption
         but for its first capital) and evidence (paths of simgen.captions.facts).
     """
-    facts = gather(scene, motion, cameras, outcome, truth.events)
+    facts = gather(scene, motion, shots[0].cameras, outcome, truth.events)
     words = getattr(family(scene.family), "words", Words())
     told = {
         "short": short(scene, facts, words, truth.events, rng),

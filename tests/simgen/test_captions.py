@@ -42,7 +42,7 @@ def episodes() -> list[Episode]:
 
 
 def facts_of(e: Episode) -> dict:
-    return gather(e.scene, e.motion, e.cameras, e.outcome, e.truth.events)
+    return gather(e.scene, e.motion, e.shots[0].cameras, e.outcome, e.truth.events)
 
 
 def test_every_clause_is_in_its_caption_and_has_evidence(episodes: list[Episode]):
@@ -138,7 +138,7 @@ def test_a_sideways_camera_is_no_orbit_and_a_longer_lens_no_dolly():
 def test_wording_varies_and_repeats_with_its_seed(episodes: list[Episode]):
     e = episodes[2]
     told = [
-        describe(e.scene, e.motion, e.cameras, e.outcome, e.truth, np.random.default_rng(seed))[0]
+        describe(e.scene, e.motion, e.shots, e.outcome, e.truth, np.random.default_rng(seed))[0]
         for seed in (0, 0, 1, 2, 3)
     ]
     assert told[0] == told[1]
@@ -152,7 +152,7 @@ def test_a_family_adds_words_with_one_entry(episodes: list[Episode], monkeypatch
     outcome = Outcome("stuck", {"height_m": 0.25})
     truth = replace(e.truth, events=(Event("e0", "release", 0.3, 0.3, 1, 0),))
     rng = np.random.default_rng(0)
-    text, clauses = describe(e.scene, e.motion, e.cameras, outcome, truth, rng)
+    text, clauses = describe(e.scene, e.motion, e.shots, outcome, truth, rng)
     assert "box drop, lets go, and stick at 0.25 m;" in text["short"]
     assert {"e0", "outcome.label", "outcome.margins.height_m"} <= set(clauses[0]["evidence"])
     assert "At 0.3 s the red ball lets go of the floor." in text["dense"]
@@ -167,7 +167,7 @@ def test_a_touch_at_the_clips_very_end_stays(episodes: list[Episode]):
     events = (Event("e0", "contact", 0.1, end_s, 0, 1, 5.0, (0, 0, 0)),)
     truth = replace(e.truth, events=events)
     text, _ = describe(
-        scene, e.motion, e.cameras, e.outcome, truth, np.random.default_rng(0)
+        scene, e.motion, e.shots, e.outcome, truth, np.random.default_rng(0)
     )  # fmt: skip
     assert "stays in touch with it" in text["dense"]
 
@@ -177,7 +177,7 @@ def test_what_has_not_ended_is_said_in_whole_sentences(episodes: list[Episode], 
     words = Words(opening=("drop",), outcomes={"open": ("and have not landed",)})
     monkeypatch.setattr(Toy, "words", words, raising=False)
     rng = np.random.default_rng(0)
-    text, _ = describe(e.scene, e.motion, e.cameras, Outcome("open"), e.truth, rng)
+    text, _ = describe(e.scene, e.motion, e.shots, Outcome("open"), e.truth, rng)
     assert "box drop, and have not landed;" in text["short"]
     assert "The ball have not landed." in text["dense"]
 
@@ -185,6 +185,6 @@ def test_what_has_not_ended_is_said_in_whole_sentences(episodes: list[Episode], 
 def test_what_did_not_happen_is_not_told(episodes: list[Episode]):
     e = episodes[0]
     truth = replace(e.truth, events=())
-    text, _ = describe(e.scene, e.motion, e.cameras, Outcome("x"), truth, np.random.default_rng(0))
+    text, _ = describe(e.scene, e.motion, e.shots, Outcome("x"), truth, np.random.default_rng(0))
     said = " ".join(text.values())
     assert not re.search(r"bounces|collide|hits|lets go|hidden|lands|apex| s the ", said)
