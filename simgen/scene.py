@@ -48,6 +48,7 @@ class Geom:
     visible: bool = True  # False: a wall that stops bodies but is not drawn
     friction: float = 0.5  # Coulomb; a pair uses the product's square root
     restitution: float = 0.0  # a pair uses the product (Bullet's rule, kept by every engine)
+    glide: float | None = None  # friction of a capsule along its own axis, on a plane: a blade
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 
 from simgen.masses import volume_m3
-from simgen.scene import Body, Scene
+from simgen.scene import Body, Geom, Scene
 
 # The spring of a bouncing contact, 1/s^2 per unit of effective mass (MuJoCo scales it by mass): a
 # 1 m drop sinks v / sqrt(k) = 1.4 cm and a touch lasts pi / sqrt(k) = 10 ms. With Euler's steps at
@@ -118,6 +118,18 @@ def _add_body(spec: mujoco.MjSpec, body: Body) -> None:
         )
 
 
+def _sliding(a: Geom, b: Geom) -> tuple[float, float]:
+    """Friction along the two tangents of a pair's contact frame.
+
+    Where a capsule meets a plane, MuJoCo lays the first tangent along the capsule.
+    """
+    across = math.sqrt(a.friction * b.friction)
+    blade, other = (a, b) if a.kind == "capsule" else (b, a)
+    if blade.glide is None or (blade.kind, other.kind) != ("capsule", "plane"):
+        return across, across
+    return math.sqrt(blade.glide * other.friction), across
+
+
 def _add_pairs(spec: mujoco.MjSpec, scene: Scene) -> None:
     for a, b in combinations(scene.bodies, 2):
         if not may_touch(scene, a, b):
@@ -128,7 +140,7 @@ def _add_pairs(spec: mujoco.MjSpec, scene: Scene) -> None:
                     continue
                 pair = spec.add_pair(geomname1=f"{a.name}/{i}", geomname2=f"{b.name}/{j}")
                 pair.condim = 3
-                pair.friction = [math.sqrt(geom_a.friction * geom_b.friction)] * 2 + [0.0] * 3
+                pair.friction = [*_sliding(geom_a, geom_b), 0.0, 0.0, 0.0]
                 pair.solreffriction = [FRICTION_TIME_S, 1.0]
                 restitution = geom_a.restitution * geom_b.restitution
                 if restitution < LEAST_RESTITUTION:
