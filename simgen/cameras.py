@@ -6,15 +6,17 @@ centres lie at +0.5. Pixels are square.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
 
+from simgen.camera_moves import Move, Poses, centred, play, shaken
 from simgen.recipe.camera import CameraRecipe
 from simgen.scene import Light, Scene, Sky, Vector3
+
+FIELD_OF_VIEW_DEG = (0.5, 165.0)  # of the shorter side, over a zoom
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Shot:
 
     first_frame: int
     cameras: CameraTrack  # the shot's frames and one more
-    move: str = "static"  # the recipe's kind of camera
+    move: str = "static"  # the recipe's name for its camera: pan, handheld, truck+zoom
     setting: str = ""  # a family's Setting
     light: Light | None = None  # None: the scene's
     sky: Sky | None = None
@@ -83,12 +85,17 @@ def look_at_quaternion(
     up = np.where(vertical, (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
     right = np.cross(up, back)
     right /= np.linalg.norm(right, axis=-1, keepdims=True)
-    matrix = np.stack([right, np.cross(back, right), back], axis=-1)
+    return quaternions(np.stack([right, np.cross(back, right), back], axis=-1))
+
+
+def quaternions(matrix: Float64[np.ndarray, "time 3 3"]) -> Float64[np.ndarray, "time 4"]:
+    """Unit quaternions w x y z of rotation matrices; neighbouring rows have the same sign."""
     quaternion = np.roll(Rotation.from_matrix(matrix).as_quat(), 1, axis=-1)
     if quaternion[0, 0] < 0:
         quaternion[0] *= -1
-    turns = np.sum(quaternion[1:] * quaternion[:-1], axis=-1) < 0
-    quaternion[1:][np.cumsum(turns) % 2 == 1] *= -1
+    # a product with the row before as it came: an odd count of flips so far turns the sign
+    turned = np.sum(quaternion[1:] * quaternion[:-1], axis=-1) < 0
+    quaternion[1:][np.cumsum(turned) % 2 == 1] *= -1
     return quaternion
 
 
@@ -116,69 +123,6 @@ def project(
     return np.stack([cx + fx * x / safe, cy - fy * y / safe], axis=-1), depth
 
 
-@dataclass(frozen=True)
-class Draw:
-    """A camera recipe's drawn values, radians and metres."""
-
-    look_at: np.ndarray  # (3,)
-    azimuth: float  # of the camera seen from look_at; 0: on +x, pi/2: on +y
-    elevation: float
-    distance_m: float
-    travel: float  # as the recipe has it: degrees for an orbit, metres for a dolly
-
-
-def _around(
-    draw: Draw, azimuth: np.ndarray | float, distance_m: np.ndarray | float
-) -> Float64[np.ndarray, "time 3"]:
-    """Points on the sphere around look_at, one a row."""
-    azimuth, distance_m = np.broadcast_arrays(azimuth, distance_m)
-    level = np.cos(draw.elevation)
-    direction = np.stack(
-        [
-            level * np.cos(azimuth),
-            level * np.sin(azimuth),
-            np.full(azimuth.shape, np.sin(draw.elevation)),
-        ],
-        axis=-1,
-    )
-    return draw.look_at + distance_m[:, None] * direction
-
-
-def _static(draw: Draw, progress: np.ndarray) -> np.ndarray:
-    return _around(draw, np.full(len(progress), draw.azimuth), draw.distance_m)
-
-
-def _orbit(draw: Draw, progress: np.ndarray) -> np.ndarray:
-    return _around(draw, draw.azimuth + np.deg2rad(draw.travel) * progress, draw.distance_m)
-
-
-def _dolly(draw: Draw, progress: np.ndarray) -> np.ndarray:
-    nearest = draw.distance_m - max(draw.travel, 0.0)
-    if nearest < 0.2 * draw.distance_m:
-        raise ValueError(
-            f"a dolly of {draw.travel:.2f} m from {draw.distance_m:.2f} m away ends on its "
-            "subject; keep camera.travel under 0.8 of the distance"
-        )
-    return _around(draw, draw.azimuth, draw.distance_m - draw.travel * progress)
-
-
-# kind -> camera positions (time, 3) for progress 0..1; every move here keeps looking at the point
-MOVES: dict[str, Callable[[Draw, np.ndarray], np.ndarray]] = {
-    "static": _static,
-    "orbit": _orbit,
-    "dolly": _dolly,
-}
-
-
-def ease(progress: np.ndarray) -> np.ndarray:
-    """0..1 to 0..1, setting off and stopping without a jerk (3 s^2 - 2 s^3).
-
-    >>> ease(np.array([0.0, 0.5, 1.0])).tolist()
-    [0.0, 0.5, 1.0]
-    """
-    return progress * progress * (3.0 - 2.0 * progress)
-
-
 def path(
     camera: CameraRecipe,
     *,
@@ -188,32 +132,79 @@ def path(
     height: int,
     width: int,
     rng: np.random.Generator,
+    frame_rate_hz: float = 24.0,
+    subject: Float64[np.ndarray, "time1 3"] | None = None,
 ) -> CameraTrack:
-    """The camera of one clip: frames + 1 rows, the move eased in and out over all of them.
+    """The camera of one shot: frames + 1 rows, its moves eased over all of them.
 
-    Always the same number of draws, so two kinds of camera from one rng state start at one place.
+    Always the same number of draws for the place, so two kinds of camera from one rng state start
+    from one view. Before row 0 the camera stands still.
 
     Args:
         look_at: World point in the middle of the picture, m.
         distance_m: The family's own distance, for a field of view of 45 degrees; the recipe's
             `distance` multiplies it.
+        subject: Where what a tracking camera travels along with is; it is looked at when the
+            tracking begins.
     Raises:
-        ValueError: A move that ends on its subject.
+        ValueError: A move that ends on its subject, a lens that cannot be, or nothing to track.
     """
-    azimuth, elevation, factor, field_of_view, travel = (
+    azimuth, elevation, factor, field_of_view = (
         rng.uniform(*bounds)
         for bounds in (
-            camera.azimuth_deg,
-            camera.elevation_deg,
-            camera.distance,
-            camera.field_of_view_deg,
-            camera.travel,
+            camera.azimuth_deg, camera.elevation_deg, camera.distance, camera.field_of_view_deg,
         )
-    )
+    )  # fmt: skip
+    moves = drawn_moves(camera, rng)
     target = np.asarray(look_at, dtype=np.float64)
-    draw = Draw(target, np.deg2rad(azimuth), np.deg2rad(elevation), factor * distance_m, travel)
-    position = MOVES[camera.kind](draw, ease(np.linspace(0.0, 1.0, frames + 1)))
+    followed = [move.start for move in moves if move.kind == "tracking"]
+    if followed and subject is not None:
+        target = subject[round(followed[0] * frames)]
+    position = target + factor * distance_m * bearing(azimuth, elevation)
+    matrix = rotation_matrix(look_at_quaternion(position[None], target[None])[0])
     focal = 0.5 * min(height, width) / np.tan(np.deg2rad(field_of_view) / 2)
-    intrinsics = np.tile([focal, focal, width / 2, height / 2], (frames + 1, 1))
-    quaternion = look_at_quaternion(position, np.broadcast_to(target, position.shape))
-    return CameraTrack(position, quaternion, intrinsics)
+    start = centred(Poses(position, matrix, np.asarray(focal), target), moves)
+    poses = play(start, moves, frames + 1, subject)
+    check_lens(poses.focal, min(height, width))
+    if camera.shakes:
+        degrees, metres = (rng.uniform(*bounds) for bounds in camera.shakes)
+        poses = shaken(poses, degrees, metres, frame_rate_hz, rng)
+    intrinsics = np.empty((frames + 1, 4))
+    intrinsics[:, :2], intrinsics[:, 2:] = poses.focal[:, None], (width / 2, height / 2)
+    return CameraTrack(poses.position, quaternions(poses.matrix), intrinsics)
+
+
+def drawn_moves(camera: CameraRecipe, rng: np.random.Generator) -> list[Move]:
+    """The recipe's moves with their travels, sharing the shot's time."""
+    whole = sum(move.share for move in camera.sequence)
+    moves, start = [], 0.0
+    for move in camera.sequence:
+        end = start + move.share / whole
+        moves.append(Move(move.kind, float(rng.uniform(*move.bounds)), start, end, move.ease))
+        start = end
+    return moves
+
+
+def bearing(azimuth_deg: float, elevation_deg: float) -> Float64[np.ndarray, 3]:
+    """Unit vector from a subject to its camera; azimuth 0 is +x, 90 is +y.
+
+    >>> bearing(0.0, 90.0).round(12).tolist()
+    [0.0, 0.0, 1.0]
+    """
+    azimuth, elevation = np.deg2rad([azimuth_deg, elevation_deg])
+    level = np.cos(elevation)
+    return np.array([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)])
+
+
+def check_lens(focal: Float64[np.ndarray, " time"], shorter_side: int) -> None:
+    """
+    Raises:
+        ValueError: A field of view that no lens has.
+    """
+    angle = 2 * np.rad2deg(np.arctan(0.5 * shorter_side / focal))
+    low, high = FIELD_OF_VIEW_DEG
+    if angle.min() < low or angle.max() > high:
+        raise ValueError(
+            f"a zoom from {angle[0]:.1f} to {angle[-1]:.1f} degrees of view; {low:g} to {high:g} "
+            "are possible: keep the zoom's travel nearer to 1 or change field_of_view_deg"
+        )
