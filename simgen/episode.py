@@ -18,13 +18,13 @@ from simgen.engines import simulate
 from simgen.families import Outcome, family
 from simgen.filming import film
 from simgen.looks import dress
-from simgen.motion import Motion, SimulationError
+from simgen.motion import Change, Motion, SimulationError
 from simgen.quality import objections, residuals
 from simgen.recipe import Recipe, Video
 from simgen.renderers import render
 from simgen.scene import Scene
 from simgen.truth import Truth, measure
-from simgen.twins import Change, changed, left
+from simgen.twins import changed, left
 
 
 @dataclass(frozen=True)

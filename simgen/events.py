@@ -9,9 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Int32
 
 from simgen.families import Outcome
-from simgen.motion import Motion, centre_velocity
+from simgen.motion import Change, Motion, centre_velocity
 from simgen.scene import Scene
-from simgen.twins import Change
 
 EVENT_KINDS = (
     "contact", "release", "landing", "occlusion", "out_of_frame", "apex", "cut", "change",

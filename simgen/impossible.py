@@ -1,15 +1,35 @@
-"""Twins that no physics makes: spliced from two legal runs while the body is hidden."""
+"""Twins that no physics makes: spliced from legal motions while the body is hidden from sight.
+
+After IntPhys (Riochet et al. 2018): permanence (vanish), immutability (recolour), continuity
+(teleport from behind one thing to behind another) and solidity (pass_through a hidden wall).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
-from simgen.cameras import Shot
+from simgen.cameras import CameraTrack, Shot, project
+from simgen.engines import simulate
+from simgen.events import objects, runs
+from simgen.families import family
+from simgen.families.objects import PALETTE, two_tone
 from simgen.motion import Motion, SimulationError
 from simgen.recipe import TwinRecipe
-from simgen.scene import Scene
+from simgen.renderers import render
+from simgen.scene import IDENTITY, ORIGIN, Scene, Vector3
+
+PARKED: Vector3 = (0.0, 0.0, -100.0)  # where what is not there waits, out of every sight
+SHORTEST = 3  # frames of full occlusion, or a glimpse could give the splice away
+POSES = ("position", "quaternion", "velocity", "angular_velocity", "centre_of_mass")
+ABSENT = dict(zip(POSES, (PARKED, IDENTITY, ORIGIN, ORIGIN, PARKED), strict=True))
+
+Fields = dict[str, Any]  # of simgen.twins.Change
+Spliced = tuple[Scene, Motion, Fields]
 
 
 def spliced(
@@ -19,10 +39,162 @@ def spliced(
     twin: TwinRecipe,
     engine: str,
     rng: np.random.Generator,
-) -> tuple[Scene, Motion, dict[str, Any]]:
+) -> Spliced:
     """The scene and motion of an impossible twin, and the fields of its Change but `possible`.
 
+    Energies stay those of the legal run, and states are kept up to the splice alone.
+
     Raises:
-        SimulationError: No body is ever fully hidden.
+        SimulationError: No body that can move is fully hidden for SHORTEST frames in a row.
     """
-    raise SimulationError(f"twin: change {twin.change!r} is not there yet")
+    row, frame = hiding(scene, motion, shots)
+    return CHANGES[twin.change](scene, motion, shots, row, frame, engine, rng)
+
+
+def hiding(scene: Scene, motion: Motion, shots: tuple[Shot, ...]) -> tuple[int, int]:
+    """The body that is hidden longest, and the frame in the middle of that time."""
+    unseen = np.concatenate(
+        [
+            hidden(shot.dressed(scene), motion.window(shot.first_frame, shot.frames), shot.cameras)
+            for shot in shots
+        ]
+    )
+    found = [
+        (end - start, -row, (start + end) // 2)
+        for rows in objects(scene).values()
+        for row in rows[:1]
+        for start, end in runs(unseen[:, rows].all(axis=1))
+        if start > 0 and end - start >= SHORTEST
+    ]
+    if not found:
+        raise SimulationError(
+            f"twin: nothing is fully hidden for {SHORTEST} frames in this {scene.family!r}; an "
+            "impossible change needs an occluder"
+        )
+    _, row, frame = max(found)
+    return -row, frame
+
+
+def hidden(scene: Scene, motion: Motion, cameras: CameraTrack) -> Bool[np.ndarray, "time body"]:
+    """Whether each body shows no pixel though its centre is within the picture."""
+    frames = len(cameras.position) - 1
+    width, height = (round(2 * x) for x in cameras.intrinsics[0, 2:])
+    drawn = render(
+        scene, motion, cameras,
+        renderer="raycast", height=height, width=width, channels=("segmentation",),
+    )["segmentation"]  # fmt: skip
+    count = len(scene.bodies)
+    seen = np.stack([np.bincount(f.ravel(), minlength=256)[1 : count + 1] > 0 for f in drawn])
+    pixels, _ = project(motion.centre_of_mass[:frames], cameras)
+    inside = ((pixels >= 0) & (pixels < (width, height))).all(axis=-1)  # NaN compares false
+    return inside & ~seen
+
+
+def vanish(scene, motion, shots, row, frame, engine, rng) -> Spliced:
+    """The body is gone when what hid it shows the place again."""
+    moved = placed(motion, row, frame, {name: ABSENT[name] for name in POSES})
+    return scene, cut(moved, row, frame, scene), fields("vanish", scene, row, frame)
+
+
+def recolour(scene, motion, shots, row, frame, engine, rng) -> Spliced:
+    """Another body of the same form and another colour comes out."""
+    body = scene.bodies[row]
+    worn = {geom.material.colour for b in scene.bodies for geom in b.geoms}
+    colour = str(rng.choice([name for name in PALETTE if name not in worn]))
+    material = replace(two_tone(colour), pattern=body.geoms[0].material.pattern)
+    double = replace(
+        body,
+        name=f"{body.name}_double",
+        object=f"{body.object_name}_double",
+        geoms=tuple(replace(geom, material=material) for geom in body.geoms),
+    )
+    series = {}
+    for name in POSES:
+        array = getattr(motion, name)
+        other = array[:, row].copy()
+        other[:frame] = ABSENT[name]
+        series[name] = np.concatenate([array, other[:, None]], axis=1)
+    moved = placed(replace(motion, **series), row, frame, ABSENT)
+    contacts = moved.contacts.copy()
+    late = contacts["start_s"] >= frame / scene.frame_rate_hz
+    for name in ("body_a", "body_b"):
+        contacts[name][late & (contacts[name] == row)] = len(scene.bodies)
+    moved = replace(moved, contacts=contacts)
+    bodies = (*scene.bodies, double)
+    return replace(scene, bodies=bodies), kept(moved, frame), fields("recolour", scene, row, frame)
+
+
+def teleport(scene, motion, shots, row, frame, engine, rng) -> Spliced:
+    """The body goes behind one occluder and comes out of another, never having been between."""
+    far = simulate(replace(scene, frames=2 * scene.frames), engine)
+    shot = next(s for s in reversed(shots) if s.first_frame <= frame)
+    fixed = [
+        np.repeat(array[frame - shot.first_frame][None], 2 * scene.frames + 1, axis=0)
+        for array in (shot.cameras.position, shot.cameras.quaternion, shot.cameras.intrinsics)
+    ]
+    unseen = hidden(shot.dressed(scene), far, CameraTrack(*fixed))[:, row]
+    later = [(a, b) for a, b in runs(unseen) if a > frame and b - a >= SHORTEST]
+    ahead = [(a + b) // 2 - frame for a, b in later if (a + b) // 2 - frame <= scene.frames]
+    if not ahead:
+        raise SimulationError("twin: teleport needs a second occluder on the body's way")
+    skip = ahead[0]
+    rest = {name: getattr(far, name)[frame + skip :, row] for name in POSES}
+    short = len(motion.position) - frame
+    moved = placed(motion, row, frame, {name: array[:short] for name, array in rest.items()})
+    return scene, cut(moved, row, frame, scene), fields("teleport", scene, row, frame)
+
+
+def pass_through(scene, motion, shots, row, frame, engine, rng) -> Spliced:
+    """The body goes on as if the wall behind the occluder were not solid."""
+    kind = family(scene.family)
+    if not hasattr(kind, "pass_through"):
+        raise SimulationError(f"twin: family {scene.family!r} has no wall to pass through")
+    ghost = simulate(kind.pass_through(scene), engine)
+    apart = np.linalg.norm(ghost.position[:, row] - motion.position[:, row], axis=1) > 1e-3
+    if not apart.any():
+        raise SimulationError("twin: nothing comes to the hidden wall in this clip")
+    frame = int(apart.argmax())
+    unseen = np.concatenate(
+        [hidden(s.dressed(scene), ghost.window(s.first_frame, s.frames), s.cameras) for s in shots]
+    )
+    if not unseen[frame, row]:
+        raise SimulationError("twin: the wall is not hidden where the body would pass through it")
+    return scene, kept(ghost, frame), fields("pass_through", scene, row, frame)
+
+
+CHANGES: dict[str, Callable[..., Spliced]] = {
+    "vanish": vanish,
+    "recolour": recolour,
+    "teleport": teleport,
+    "pass_through": pass_through,
+}
+
+
+def fields(kind: str, scene: Scene, row: int, frame: int) -> Fields:
+    return {"kind": kind, "frame": frame, "body": scene.bodies[row].name}
+
+
+def placed(motion: Motion, row: int, frame: int, values: dict[str, Any]) -> Motion:
+    """The motion with one body's poses from a frame on replaced."""
+    series = {}
+    for name, value in values.items():
+        series[name] = getattr(motion, name).copy()
+        series[name][frame:, row] = value
+    return replace(motion, **series)
+
+
+def cut(motion: Motion, row: int, frame: int, scene: Scene) -> Motion:
+    """The motion without the touches of a body from a frame on."""
+    touch = motion.contacts
+    mine = (touch["body_a"] == row) | (touch["body_b"] == row)
+    late = touch["start_s"] >= frame / scene.frame_rate_hz
+    contacts = touch[~(mine & late)].copy()
+    mine = (contacts["body_a"] == row) | (contacts["body_b"] == row)
+    contacts["end_s"][mine] = np.minimum(contacts["end_s"][mine], frame / scene.frame_rate_hz)
+    return kept(replace(motion, contacts=contacts), frame)
+
+
+def kept(motion: Motion, frame: int) -> Motion:
+    """The motion with the states before the splice alone: no engine goes on from later ones."""
+    early = motion.state_frames < max(frame, 1)
+    return replace(motion, state=motion.state[early], state_frames=motion.state_frames[early])

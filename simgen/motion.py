@@ -75,6 +75,19 @@ class Motion:
         return replace(self, before=before, **{name: getattr(self, name)[rows] for name in names})
 
 
+@dataclass(frozen=True)
+class Change:
+    """What makes a twin of an episode."""
+
+    kind: str  # as in simgen.recipe.TwinRecipe
+    frame: int  # first frame that may differ
+    body: str = ""  # the one it is done to, if one
+    value: float = float("nan")  # factor, or seconds of delay
+    possible: bool = True
+    diverges_frame: int = -1  # first frame in which a pose differs; -1: none does
+    others_diverge_frame: int = -1  # the same over all bodies but the changed one
+
+
 def centre_velocity(motion: Motion) -> Float64[np.ndarray, "time1 body 3"]:
     """Velocities of the centres of mass, m/s, world frame: v + omega x (c - origin)."""
     arm = motion.centre_of_mass - motion.position

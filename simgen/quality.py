@@ -9,10 +9,9 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from simgen.events import objects
-from simgen.motion import Motion, centre_velocity
+from simgen.motion import Change, Motion, centre_velocity
 from simgen.scene import Scene
 from simgen.truth import Truth
-from simgen.twins import Change
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ from jaxtyping import Bool, Float32, Float64, Int32, UInt8
 from simgen.cameras import Shot, project
 from simgen.events import Event, find_events
 from simgen.families import Outcome
-from simgen.motion import Motion, centre_velocity
+from simgen.motion import Change, Motion, centre_velocity
 from simgen.renderers.raycast import silhouette_areas
 from simgen.scene import Scene
-from simgen.twins import Change
 
 __all__ = ["Event", "Truth", "measure", "momentum"]
 

@@ -8,7 +8,7 @@ deeds meet another gravity or mass. Changes that no physics makes are in simgen.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,26 +16,13 @@ from simgen.cameras import Shot, rotation_matrix
 from simgen.engines import simulate
 from simgen.impossible import spliced
 from simgen.masses import mass_properties
-from simgen.motion import Motion, SimulationError, centre_velocity
+from simgen.motion import Change, Motion, SimulationError, centre_velocity
 from simgen.recipe import TwinRecipe
 from simgen.resimulate import resimulate
 from simgen.scene import IDENTITY, ORIGIN, Body, Command, Observation, Scene, Script
 
 PARKED_M = -100.0  # height at which a body that was taken away waits, out of every sight
 APART_M, APART_RAD = 1e-3, 0.01  # poses that differ by more have diverged
-
-
-@dataclass(frozen=True)
-class Change:
-    """What makes a twin of an episode."""
-
-    kind: str  # as in TwinRecipe
-    frame: int  # first frame that may differ
-    body: str = ""  # the one it is done to, if one
-    value: float = float("nan")  # factor, or seconds of delay
-    possible: bool = True
-    diverges_frame: int = -1  # first frame in which a pose differs; -1: none does
-    others_diverge_frame: int = -1  # the same over all bodies but the changed one
 
 
 def changed(

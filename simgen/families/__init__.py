@@ -26,6 +26,7 @@ FAMILIES = {
     "bouncing_balls": "simgen.families.bouncing_balls:BouncingBalls",
     "camera_orbit": "simgen.families.camera_orbit:CameraOrbit",
     "high_bar": "simgen.families.high_bar:HighBar",
+    "permanence": "simgen.families.permanence:Permanence",
 }
 
 
@@ -66,6 +67,7 @@ class Setting:
     name: str
     point: Vector3
     distance_m: float
+    first_frame: int  # of its shot, which lasts until the next setting's
     light: Light | None = None  # None: the scene's
     sky: Sky | None = None
 

@@ -91,6 +91,15 @@ def test_an_episode_in_two_splits_is_refused(key):
         Windows(store, "train", length=5)
 
 
+def test_clips_that_no_physics_makes_are_never_learnt_from():
+    store = FakeStore()
+    twin = {"split": "impossible", "possible": False, "episode_id": "twin"}
+    store.rows.append(store.rows[0] | twin)  # and it has its original's seed
+    assert "twin" not in {row["episode_id"] for row in Windows(store, "train", length=5).episodes}
+    with pytest.raises(DataError, match="no physics makes"):
+        Windows(store, "impossible", length=5)
+
+
 def test_an_unknown_split_names_the_known_ones():
     with pytest.raises(DataError, match=r"split 'trian'; the store has: test \(2\), train \(6\)"):
         Windows(FakeStore(), "trian", length=5)
