@@ -112,7 +112,8 @@ class World:
         except BaseException:
             self.close()
             raise
-        self.rows = {uid: row for row, uid in enumerate(self.ids)}
+        self.rows = np.zeros(max(self.ids) + 1, dtype=int)
+        self.rows[self.ids] = np.arange(len(self.ids))
 
     def __enter__(self) -> World:
         return self

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
 from simgen.motion import CONTACT_DTYPE
 
-
-@dataclass
-class _Touch:
-    """One touch of one pair while it is being recorded."""
-
-    start_s: float
-    end_s: float
-    point: tuple[float, ...]
-    normal: tuple[float, ...]
-    impulse_ns: float = 0.0
-    peak_force_n: float = 0.0
-    step_s: float = float("nan")  # the step that step_force_n belongs to
-    step_force_n: float = 0.0  # over the pair's contact points of that step
-
-    def press(self, time_s: float, dt_s: float, force_n: float) -> None:
-        if time_s != self.step_s:
-            self.step_s, self.step_force_n = time_s, 0.0
-        self.step_force_n += force_n
-        self.peak_force_n = max(self.peak_force_n, self.step_force_n)
-        self.impulse_ns += force_n * dt_s
-        self.end_s = max(self.end_s, time_s + dt_s)
+# One contact point in one physics step
+POINT_DTYPE = np.dtype(
+    [
+        ("time_s", np.float64),  # the step's start
+        ("dt_s", np.float64),  # and its length
+        ("body_a", np.int32),  # rows of Scene.bodies, in either order
+        ("body_b", np.int32),
+        ("normal_n", np.float64),  # mean normal force over the step, N
+        ("force_n", np.float64, 3),  # on b from a, friction too, world frame
+        ("point", np.float64, 3),  # world frame, m
+        ("normal", np.float64, 3),  # unit, from a to b
+    ]
+)
 
 
 class ContactRecorder:
-    """Merges contact points, added step by step, into touches (CONTACT_DTYPE rows).
+    """Merges contact points, added in the order of time, into touches (CONTACT_DTYPE rows).
 
     Two touches of one pair are one when the time between them is shorter than `merge_gap_s`, so a
     body at rest that trembles on its contact makes one long touch and not a row a step.
@@ -41,42 +30,17 @@ class ContactRecorder:
 
     def __init__(self, merge_gap_s: float) -> None:
         self.merge_gap_s = merge_gap_s
-        self._open: dict[tuple[int, int], _Touch] = {}
-        self._done: list[tuple[tuple[int, int], _Touch]] = []
+        self._steps: list[np.ndarray] = []
 
-    def add(
-        self,
-        time_s: float,
-        dt_s: float,
-        body_a: int,
-        body_b: int,
-        normal_force_n: float,
-        point: Sequence[float],
-        normal: Sequence[float],
-    ) -> None:
-        """Record one contact point of the physics step from time_s to time_s + dt_s.
+    def add(self, points: np.ndarray) -> None:
+        """Record contact points (POINT_DTYPE) of whole physics steps, none earlier than before.
 
-        Several points of a pair in one step add up. Steps must come in order. A point that
-        carries no force is proximity, not touch, and is ignored.
-
-        Args:
-            body_a, body_b: Rows of Scene.bodies, in either order.
-            normal_force_n: Mean normal force over the step, N.
-            point: World frame, m.
-            normal: Unit, from body_a to body_b.
+        Several points of a pair in one step add up. A point that carries no force is proximity,
+        not touch, and is ignored.
         """
-        if normal_force_n <= 0.0 or body_a == body_b:
-            return
-        if body_a > body_b:
-            body_a, body_b, normal = body_b, body_a, tuple(-x for x in normal)
-        pair = (body_a, body_b)
-        touch = self._open.get(pair)
-        if touch is None or time_s - touch.end_s >= self.merge_gap_s:
-            if touch is not None:
-                self._done.append((pair, touch))
-            touch = _Touch(time_s, time_s + dt_s, tuple(point), tuple(normal))
-            self._open[pair] = touch
-        touch.press(time_s, dt_s, normal_force_n)
+        points = points[(points["normal_n"] > 0.0) & (points["body_a"] != points["body_b"])]
+        if len(points):
+            self._steps.append(_one_a_step(_ordered(points)))
 
     def rows(self, end_s: float) -> np.ndarray:
         """The touches that began before end_s, by start; one that goes on ends at end_s.
@@ -84,20 +48,54 @@ class ContactRecorder:
         A touch goes on when it was felt within the merge gap of end_s. Impulse and peak cover
         what was added, so stop adding at end_s.
         """
-        touches = [*self._done, *self._open.items()]
-        table = [
-            (
-                *pair,
-                touch.start_s,
-                end_s if end_s - touch.end_s < self.merge_gap_s else touch.end_s,
-                touch.impulse_ns,
-                tuple(touch.impulse_ns * x for x in touch.normal),
-                touch.peak_force_n,
-                touch.point,
-                touch.normal,
-            )
-            for pair, touch in touches
-            if touch.start_s < end_s
-        ]
-        table.sort(key=lambda row: (row[2], row[0], row[1]))
-        return np.array(table, dtype=CONTACT_DTYPE)
+        steps = np.concatenate([np.empty(0, POINT_DTYPE), *self._steps])
+        if not len(steps):
+            return np.empty(0, CONTACT_DTYPE)
+        steps = steps[np.argsort(_pair(steps), kind="stable")]
+        felt = steps["time_s"] + steps["dt_s"]
+        pair = _pair(steps)
+        new = np.ones(len(steps), dtype=bool)
+        new[1:] = pair[1:] != pair[:-1]
+        new[1:] |= steps["time_s"][1:] - felt[:-1] >= self.merge_gap_s
+        first = np.flatnonzero(new)
+        rows = np.empty(len(first), CONTACT_DTYPE)
+        for name in ("body_a", "body_b", "point", "normal"):
+            rows[name] = steps[name][first]
+        rows["start_s"] = steps["time_s"][first]
+        end = felt[np.append(first[1:], len(steps)) - 1]
+        rows["end_s"] = np.where(end_s - end < self.merge_gap_s, end_s, end)
+        dt = steps["dt_s"]
+        rows["impulse_ns"] = np.add.reduceat(steps["normal_n"] * dt, first)
+        rows["impulse_vector_ns"] = np.add.reduceat(steps["force_n"] * dt[:, None], first)
+        rows["peak_force_n"] = np.maximum.reduceat(steps["normal_n"], first)
+        rows = rows[rows["start_s"] < end_s]
+        return rows[np.lexsort((rows["body_b"], rows["body_a"], rows["start_s"]))]
+
+
+def _pair(points: np.ndarray) -> np.ndarray:
+    return points["body_a"].astype(np.int64) << 32 | points["body_b"]
+
+
+def _ordered(points: np.ndarray) -> np.ndarray:
+    """The points with the lower body first, forces and normals turned to match."""
+    points = points.copy()
+    swap = points["body_a"] > points["body_b"]
+    a, b = points["body_a"][swap], points["body_b"][swap]
+    points["body_a"][swap], points["body_b"][swap] = b, a
+    points["force_n"][swap] *= -1.0
+    points["normal"][swap] *= -1.0
+    return points
+
+
+def _one_a_step(points: np.ndarray) -> np.ndarray:
+    """One row a pair and step, by time: forces summed, the place of the step's first point."""
+    order = np.lexsort((_pair(points), points["time_s"]))
+    points = points[order]
+    pair, time_s = _pair(points), points["time_s"]
+    new = np.ones(len(points), dtype=bool)
+    new[1:] = (pair[1:] != pair[:-1]) | (time_s[1:] != time_s[:-1])
+    first = np.flatnonzero(new)
+    steps = points[first]
+    for name in ("normal_n", "force_n"):
+        steps[name] = np.add.reduceat(points[name], first)
+    return steps

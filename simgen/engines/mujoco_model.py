@@ -9,6 +9,7 @@ joint ranges keep them apart; the two bodies of a Connect, since a grip overlaps
 from __future__ import annotations
 
 import math
+from functools import cache
 from itertools import combinations
 
 import mujoco
@@ -57,6 +58,7 @@ def restitution_of_damping(zeta: float) -> float:
     return math.exp(-zeta / root * phase) if root > 1e-9 else math.exp(-2.0)
 
 
+@cache  # walls share theirs, and a compiled model asks once a pair of geoms
 def damping_of_restitution(restitution: float) -> float:
     """The zeta that bounces with this restitution, by bisection (it falls steadily with zeta)."""
     low, high = 0.0, 30.0

@@ -114,9 +114,36 @@ def test_the_impulse_of_a_bounce_is_the_change_of_momentum(engine):
     motion, _, _ = bounce(engine, 0.8, seconds=0.8)
     speed = np.sqrt(2 * GRAVITY)
     gravity_ns = GRAVITY * (motion.contacts["end_s"][0] - motion.contacts["start_s"][0])
-    assert motion.contacts["impulse_ns"][0] == pytest.approx(1.8 * speed + gravity_ns, rel=0.03)
+    assert motion.contacts["impulse_ns"][0] == pytest.approx(1.8 * speed + gravity_ns, rel=0.02)
     np.testing.assert_allclose(motion.contacts["normal"][0], (0, 0, -1), atol=1e-6)  # ball to floor
     np.testing.assert_allclose(motion.contacts["point"][0], (0, 0, 0), atol=0.005)
+
+
+@engines
+@pytest.mark.parametrize("floor_first", [True, False])
+def test_the_impulse_vector_of_an_oblique_bounce_holds_friction_too(engine, floor_first):
+    ball = sphere(
+        restitution=0.7, friction=0.3, mass_kg=2.0, position=(0, 0, 0.6), velocity=(2.0, 1.0, -3.0),
+        angular_velocity=(0, -20.0, 5.0),
+    )  # fmt: skip
+    bodies = [ball, floor(friction=0.3)]
+    motion = simulate(scene(*bodies[:: -1 if floor_first else 1], gravity=0.0), engine)
+    (touch,) = motion.contacts
+    gained = 2.0 * (motion.velocity[-1] - motion.velocity[0])[int(floor_first)]
+    to_ball = touch["impulse_vector_ns"] * (1 if floor_first else -1)
+    assert np.hypot(*gained[:2]) > 0.2 * gained[2] > 0.5
+    np.testing.assert_allclose(to_ball, gained, atol=0.02 * np.linalg.norm(gained))
+    assert touch["impulse_ns"] == pytest.approx(gained[2], rel=0.02)
+
+
+@engines
+def test_the_impulse_vector_of_a_slide_is_what_stopped_it(engine):
+    geom = Geom("box", (0.2, 0.2, 0.1), GREY, friction=0.2)
+    box = Body("box", (geom,), 1.5, position=(0, 0, 0.1), velocity=(1.0, 0.5, 0))
+    motion = simulate(scene(floor(friction=0.2, restitution=0.0), box), engine)
+    given = motion.contacts["impulse_vector_ns"].sum(axis=0)  # a box trembles as it slides
+    expected = 1.5 * np.array([-1.0, -0.5, GRAVITY])
+    np.testing.assert_allclose(given, expected, atol=0.02 * np.linalg.norm(expected))
 
 
 @engines
