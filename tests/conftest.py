@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 
 import pytest
 
+# Started in the background, a shell has interrupts ignored, and so would every child that the tests
+# interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes on two cores
 
 # Warnings are errors; these come out of other people's code and ours can do nothing about them.
