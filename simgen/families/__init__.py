@@ -24,9 +24,16 @@ from simgen.scene import Light, Sky, Vector3
 
 FAMILIES = {
     "bouncing_balls": "simgen.families.bouncing_balls:BouncingBalls",
+    "box_bounce": "simgen.families.box_bounce:BoxBounce",
     "camera_orbit": "simgen.families.camera_orbit:CameraOrbit",
+    "collision": "simgen.families.collision:Collision",
+    "drop": "simgen.families.drop:Drop",
     "high_bar": "simgen.families.high_bar:HighBar",
+    "parabola": "simgen.families.parabola:Parabola",
     "permanence": "simgen.families.permanence:Permanence",
+    "ramp": "simgen.families.ramp:Ramp",
+    "rolling": "simgen.families.rolling:Rolling",
+    "uniform_motion": "simgen.families.uniform_motion:UniformMotion",
 }
 
 
