@@ -227,7 +227,7 @@ def in_sight(
     of the picture counts as not seen.
     """
     at = np.unique(np.linspace(0, scene.frames - 1, LOOKS).round().astype(int))
-    few = replace(scene, frames=len(at))
+    at = np.append(at, at[-1])  # pictures are drawn of all rows but the last
     poses = replace(motion, position=motion.position[at], quaternion=motion.quaternion[at])
     shrink = max(1.0, min(video.height, video.width) / LOOK_PX)
     height, width = round(video.height / shrink), round(video.width / shrink)
@@ -235,10 +235,10 @@ def in_sight(
     small = CameraTrack(track.position[at], track.quaternion[at], lens)
     wide = replace(small, intrinsics=lens + np.array([0, 0, width / 2, height / 2]))
     picture = render(
-        few, poses, small, height=height, width=width, channels=("segmentation",), smooth=False
+        scene, poses, small, height=height, width=width, channels=("segmentation",), smooth=False
     )["segmentation"]
     labels = np.array(rows) + 1
     seen = np.isin(picture, labels).sum(axis=(1, 2, 3))
-    areas = silhouette_areas(few, poses, wide, height=2 * height, width=2 * width)
+    areas = silhouette_areas(scene, poses, wide, height=2 * height, width=2 * width)
     whole = areas[:, list(rows)].sum(axis=1)
     return (seen >= 1) & (seen >= SEEN_SHARE * whole)

@@ -50,7 +50,7 @@ def measure(
     """
     frames, height, width, _ = segmentation.shape
     track, depth, whole = (np.concatenate(rows) for rows in zip(
-        *(seen_by(shot, scene, motion, height, width) for shot in shots), strict=True
+        *(seen_by(shot, scene, motion, segmentation) for shot in shots), strict=True
     ))  # fmt: skip
     area = pixel_counts(segmentation, len(scene.bodies))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -73,12 +73,17 @@ def measure(
 
 
 def seen_by(
-    shot: Shot, scene: Scene, motion: Motion, height: int, width: int
+    shot: Shot, scene: Scene, motion: Motion, segmentation: UInt8[np.ndarray, "time height width 1"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Tracks (time body 2), their depths and the silhouettes' areas (time body) in one shot."""
     moved = motion.window(shot.first_frame, shot.frames)
     track, depth = project(moved.centre_of_mass[: shot.frames], shot.cameras)
-    return track, depth, silhouette_areas(scene, moved, shot.cameras, height=height, width=width)
+    labels = segmentation[shot.first_frame : shot.first_frame + shot.frames]
+    height, width = labels.shape[1:3]
+    whole = silhouette_areas(
+        scene, moved, shot.cameras, height=height, width=width, segmentation=labels
+    )
+    return track, depth, whole
 
 
 def pixel_counts(

@@ -77,7 +77,5 @@ def world_frames(
 ) -> tuple[Float64[np.ndarray, "time1 geom 3 3"], Float64[np.ndarray, "time1 geom 3"]]:
     """Rotation (geom to world) and centre of every geom in every frame."""
     body_rotation = rotations(motion.quaternion)[:, table.body]
-    centre = motion.position[:, table.body] + np.einsum(
-        "tgij,gj->tgi", body_rotation, table.position
-    )
-    return np.einsum("tgij,gjk->tgik", body_rotation, table.rotation), centre
+    arm = (body_rotation @ table.position[..., None])[..., 0]
+    return body_rotation @ table.rotation, motion.position[:, table.body] + arm

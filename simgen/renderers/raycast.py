@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int32, UInt8
 
 from simgen.cameras import CameraTrack
 from simgen.motion import Motion
 from simgen.renderers import raycast_kernel as kernel
 from simgen.renderers.flow import flows
 from simgen.renderers.packing import GeomTable, pack, rotations, world_frames
-from simgen.renderers.screen import geom_boxes
+from simgen.renderers.screen import Bounds, geom_bounds, hiders
 from simgen.scene import Scene
 
 CHANNELS = ("rgb", "depth", "segmentation", "normals", "flow", "backward_flow")
@@ -61,14 +61,15 @@ def render(
         for name, (depth, dtype) in _SHAPES.items()
     }
     table = pack(scene)
-    geoms, views, boxes, thin = _frames(scene, table, motion, cameras, height, width)
+    geoms, views, bounds = _frames(scene, table, motion, cameras, height, width)
     labels = np.concatenate([[0], table.body + 1]).astype(np.uint8)
     offsets = OFFSETS if smooth else OFFSETS[:0]
 
     def draw(part: slice) -> None:
         kernel.draw(
-            geoms[part], views[part], table.kind, table.pattern, labels, boxes[part], thin[part],
-            offsets, *(out[name][part] for name in _SHAPES), (height, width),
+            geoms[part], views[part], table.kind, table.pattern, labels,
+            *(array[part] for array in bounds), offsets,
+            *(out[name][part] for name in _SHAPES), (height, width),
         )  # fmt: skip
 
     cuts = np.linspace(0, frames, min(max(threads, 1), frames) + 1).astype(int)
@@ -86,13 +87,43 @@ def render(
 
 
 def silhouette_areas(
-    scene: Scene, motion: Motion, cameras: CameraTrack, *, height: int, width: int
+    scene: Scene,
+    motion: Motion,
+    cameras: CameraTrack,
+    *,
+    height: int,
+    width: int,
+    segmentation: UInt8[np.ndarray, "time height width 1"] | None = None,
 ) -> Int32[np.ndarray, "time body"]:
-    """Pixels of each body's whole silhouette inside the picture, as if nothing stood in front."""
+    """Pixels of each body's whole silhouette inside the picture, as if nothing stood in front.
+
+    What shows is counted in the segmentation; a body is traced again only where something shows
+    that may stand in front of it, and only in frames in which it or the camera has moved.
+
+    Args:
+        segmentation: Of the same frames, if it was drawn already.
+    """
+    if segmentation is None:
+        size = {"height": height, "width": width, "channels": ("segmentation",)}
+        segmentation = render(scene, motion, cameras, **size)["segmentation"]
     table = pack(scene)
-    geoms, views, boxes, _ = _frames(scene, table, motion, cameras, height, width)
+    geoms, views, bounds = _frames(scene, table, motion, cameras, height, width)
     out = np.zeros((len(views), len(scene.bodies)), np.int32)
-    kernel.areas(geoms, views, table.kind, table.body, boxes, height, width, out)
+    kernel.silhouettes(
+        geoms, views, table.kind, table.body, bounds.boxes, bounds.outlines,
+        np.ascontiguousarray(segmentation), hiders(table, geoms, len(scene.bodies)),
+        _unchanged(motion, cameras), out,
+    )  # fmt: skip
+    return out
+
+
+def _unchanged(motion: Motion, cameras: CameraTrack) -> UInt8[np.ndarray, "time body"]:
+    """1 where camera and body stand as in the frame before, so that the body looks the same."""
+    seen = np.concatenate([cameras.position, cameras.quaternion, cameras.intrinsics], -1)
+    pose = np.concatenate([motion.position, motion.quaternion], -1)
+    out = np.zeros((len(seen) - 1, pose.shape[1]), np.uint8)
+    still = (seen[1:-1] == seen[:-2]).all(-1)
+    out[1:] = still[:, None] & (pose[1:-1] == pose[:-2]).all(-1)
     return out
 
 
@@ -101,26 +132,25 @@ def _frames(
 ) -> tuple[
     Float32[np.ndarray, "time geom column"],
     Float32[np.ndarray, "time column"],
-    Int32[np.ndarray, "time geom 8"],
-    np.ndarray,
+    Bounds,
 ]:
     """The kernel's inputs for every frame, reckoned in float64 relative to the camera."""
     count = len(cameras.position) - 1
     rotation, centre = (a[:count] for a in world_frames(table, motion))
     camera = rotations(cameras.quaternion[:count])
     light = -np.asarray(scene.light.direction) / np.linalg.norm(scene.light.direction)
-    to_local = np.einsum("tgji,tjk->tgik", rotation, camera)
-    seen_centre = np.einsum("tji,tgj->tgi", camera, centre - cameras.position[:count, None])
-    seen_light = np.einsum("tji,j->ti", camera, light)
+    to_local = rotation.transpose(0, 1, 3, 2) @ camera[:, None]
+    seen_centre = (centre - cameras.position[:count, None]) @ camera
+    seen_light = light @ camera
     geoms = np.empty((count, len(table), kernel.GEOM_COLUMNS), np.float32)
     geoms[..., 0:9] = to_local.reshape(count, len(table), 9)
-    geoms[..., 9:12] = -np.einsum("tgij,tgj->tgi", to_local, seen_centre)
+    geoms[..., 9:12] = -(to_local @ seen_centre[..., None])[..., 0]
     geoms[..., 12:15] = table.size
-    geoms[..., 15:18] = np.einsum("tgij,tj->tgi", to_local, seen_light)
+    geoms[..., 15:18] = (to_local @ seen_light[:, None, :, None])[..., 0]
     geoms[..., 18:24] = table.rgb.reshape(-1, 6)
     geoms[..., 24:27] = seen_centre
-    body_axis = np.einsum("gji,j->gi", table.rotation, TONE_AXIS)
-    geoms[..., 27:30] = np.einsum("tgji,gj->tgi", to_local, body_axis)
+    body_axis = TONE_AXIS @ table.rotation
+    geoms[..., 27:30] = (body_axis[:, None] @ to_local)[..., 0, :]
     geoms[..., 30] = table.scale
     views = np.empty((count, kernel.VIEW_COLUMNS), np.float32)
     views[:, 0:4] = cameras.intrinsics[:count]
@@ -132,8 +162,8 @@ def _frames(
         scene.light.ambient,
         scene.light.intensity,
     )
-    boxes, thin = geom_boxes(
+    bounds = geom_bounds(
         table, to_local, seen_centre, seen_light, camera[:, 2],
         cameras.intrinsics[:count], height, width,
     )  # fmt: skip
-    return geoms, views, boxes, thin
+    return geoms, views, bounds

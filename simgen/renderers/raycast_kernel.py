@@ -39,12 +39,20 @@ SKY_SHADE, BASE_SHADE = np.float32(0.2), np.float32(0.8)
 FULL = np.float32(255.0)
 PLANE, SPHERE, ELLIPSOID, CAPSULE, CYLINDER, BOX = range(6)
 TWO_TONE, CHECKER = 1, 2
+NO_LABELS, ONE_LABEL = np.uint64(0), np.uint64(1)
 
 # sRGB (IEC 61966-2-1) above its linear foot, as a polynomial in sqrt(x): a weighted least squares
 # fit within 0.11 of the 255 steps
 S0, S1, S2 = np.float32(-0.040096), np.float32(1.515079), np.float32(-1.370467)
 S3, S4, S5 = np.float32(1.924404), np.float32(-1.487595), np.float32(0.458822)
 FOOT, FOOT_SLOPE = np.float32(0.0031308), np.float32(12.92)
+
+# Edges of a box with corners in binary order, of the second box behind it, and between the two
+BOX_EDGES = 12
+_BOX = [(a, a | bit) for a in range(8) for bit in (1, 2, 4) if not a & bit]
+HULL_EDGES = np.array(
+    _BOX + [(a + 8, b + 8) for a, b in _BOX] + [(a, a + 8) for a in range(8)], np.int32
+)
 
 jit = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -528,25 +536,65 @@ def _span(edges, chunks, low, high):
 
 
 @jit
-def _trace(s, chunks, edges, y, geoms, kinds, patterns, boxes, view, shaded):
+def _fill_spans(spans, box, outline, edges):
+    """Pixels x0, x1 of every row in a box that the hull of projected points may touch.
+
+    Args:
+        spans: (height, 2) int32.
+        box: Bounds x0 x1 y0 y1 of the points.
+        outline: (point, 2) float32 px; NaN first: somewhere behind the camera, so the whole box.
+        edges: (edge, 2) of points, the hull's own among them.
+    """
+    x0, x1, y0, y1 = box[0], box[1], box[2], box[3]
+    if outline[0, 0] != outline[0, 0]:
+        for y in range(y0, y1):
+            spans[y, 0], spans[y, 1] = x0, x1
+        return
+    for y in range(y0, y1):
+        spans[y, 0], spans[y, 1] = x1, x0
+    for e in range(len(edges)):
+        a, b = edges[e, 0], edges[e, 1]
+        if outline[a, 1] > outline[b, 1]:
+            a, b = b, a
+        xa, ya, xb, yb = outline[a, 0], outline[a, 1], outline[b, 0], outline[b, 1]
+        slope = (xb - xa) / (yb - ya) if yb - ya > TINY else ZERO
+        for y in range(max(int(ya) - 1, y0), min(int(yb) + 2, y1)):
+            low, high = np.float32(y - 1), np.float32(y + 2)  # a pixel of slack
+            left = xa + slope * (low - ya) if low > ya else xa
+            right = xb + slope * (high - yb) if high < yb else xb
+            if left > right:
+                left, right = right, left
+            spans[y, 0] = max(min(spans[y, 0], int(left) - 1), x0)
+            spans[y, 1] = min(max(spans[y, 1], int(right) + 2), x1)
+
+
+@jit
+def _fill_all_spans(own, shadow, boxes, outlines, edges):
+    for g in range(len(boxes)):
+        _fill_spans(own[g], boxes[g, 0:4], outlines[g], edges[:BOX_EDGES])
+        _fill_spans(shadow[g], boxes[g, 4:8], outlines[g], edges)
+
+
+@jit
+def _trace(s, chunks, edges, y, geoms, kinds, patterns, boxes, own, shadow, view, shaded):
     """Hits of every lane in the row, and its linear colour where `shaded`."""
     _start(s, 0, chunks)
     for g in range(len(kinds)):
         if boxes[g, 2] <= y < boxes[g, 3]:
-            first, last = _span(edges, chunks, boxes[g, 0], boxes[g, 1])
+            first, last = _span(edges, chunks, own[g, y, 0], own[g, y, 1])
             _intersect(s, first, last, geoms[g], kinds[g], g)
     if not shaded:
         return
     for g in range(len(kinds)):
         if boxes[g, 2] <= y < boxes[g, 3]:
-            first, last = _span(edges, chunks, boxes[g, 0], boxes[g, 1])
+            first, last = _span(edges, chunks, own[g, y, 0], own[g, y, 1])
             if patterns[g] == CHECKER:
                 _checker(s, first, last, geoms[g], g, view[0])
             else:
                 _paint(s, first, last, geoms[g], g, patterns[g], view[0])
     for g in range(len(kinds)):
         if boxes[g, 6] <= y < boxes[g, 7]:
-            first, last = _span(edges, chunks, boxes[g, 4], boxes[g, 5])
+            first, last = _span(edges, chunks, shadow[g, y, 0], shadow[g, y, 1])
             _shadow(s, first, last, geoms[g], kinds[g], g)
     _finish(s, chunks, view)
 
@@ -590,10 +638,10 @@ def _store_geometry(v, depth, segmentation, normals, labels, y, x, count):
 
 
 @jit
-def _border_pixels(keys, thin, boxes, y, pixels):
+def _border_pixels(keys, thin, boxes, own, y, pixels):
     """Pixels of row y where surfaces or shadows meet, or that a thin geom may touch.
 
-    A geom thinner than two pixels can slip between pixel centres, so its whole rectangle counts.
+    A geom thinner than two pixels can slip between pixel centres, so its whole hull counts.
     """
     height, width = keys.shape
     above, below = max(y - 1, 0), min(y + 1, height - 1)
@@ -604,7 +652,7 @@ def _border_pixels(keys, thin, boxes, y, pixels):
         pixels[x] = differs | (keys[y, left] != key) | (keys[y, right] != key)
     for g in range(len(thin)):
         if thin[g] and boxes[g, 2] <= y < boxes[g, 3]:
-            for x in range(max(boxes[g, 0], 0), min(boxes[g, 1], width)):
+            for x in range(own[g, y, 0], own[g, y, 1]):
                 pixels[x] = 1
     count = 0
     for x in range(width):
@@ -666,6 +714,7 @@ def draw(
     patterns,
     labels,
     boxes,
+    outlines,
     thin,
     offsets,
     rgb,
@@ -682,6 +731,8 @@ def draw(
         kinds, patterns: (geom,) int32.
         labels: (geom + 1,) uint8, segmentation of the sky and of each geom.
         boxes: (time, geom, 8) int32: pixels x0 x1 y0 y1 of the geom, and of what it may shadow.
+        outlines: (time, geom, 16, 2) float32 px: corners of the geom's box, and of the box moved
+            to where its shadow ends.
         thin: (time, geom) uint8.
         offsets: (sample, 2) float32 in the pixel; none: no smoothing of borders.
         rgb, depth, segmentation, normals: (time, height, width, channel).
@@ -693,11 +744,16 @@ def draw(
     edges = np.empty((chunks, 2), np.int32)
     keys = np.empty((height, width), np.int32)
     pixels = np.empty(width, np.int32)
+    own = np.empty((len(kinds), height, 2), np.int32)
+    shadow = np.empty((len(kinds), height, 2), np.int32)
     for t in range(len(views)):
-        view = views[t]
+        view, box = views[t], boxes[t]
+        _fill_all_spans(own, shadow, box, outlines[t], HULL_EDGES)
         for y in range(height):
             chunks = _aim(s, edges, y, width, view)
-            _trace(s, chunks, edges, y, geoms[t], kinds, patterns, boxes[t], view, rgb.size > 0)
+            _trace(
+                s, chunks, edges, y, geoms[t], kinds, patterns, box, own, shadow, view, rgb.size > 0
+            )
             for c in range(chunks):
                 v = s[c]
                 x = c * LANES
@@ -711,45 +767,89 @@ def draw(
                     _store_rgb(v, rgb[t], y, x, count)
         if rgb.size > 0 and len(offsets):
             for y in range(height):
-                count = _border_pixels(keys, thin[t], boxes[t], y, pixels)
+                count = _border_pixels(keys, thin[t], box, own, y, pixels)
                 if count:
                     chunks = _aim_samples(s, edges, pixels, count, y, offsets, view)
-                    _trace(s, chunks, edges, y, geoms[t], kinds, patterns, boxes[t], view, True)
+                    _trace(
+                        s, chunks, edges, y, geoms[t], kinds, patterns, box, own, shadow, view, True
+                    )
                     _store_means(s, pixels, count, y, len(offsets), rgb[t])
 
 
 @jit
-def _count_hits(s, first, last, width):
+def _note_labels(row, present, shown):
+    """Which labels each chunk of a row shows, as 256 bits, and how many pixels of each."""
+    present[:] = NO_LABELS
+    for x in range(len(row)):
+        label = row[x]
+        shown[label] += 1
+        present[x // LANES, label >> 6] |= ONE_LABEL << np.uint64(label & 63)
+
+
+@jit
+def _count_behind(v, row, mine, x, count):
+    """Lanes that hit, of the chunk at pixel x, where the picture shows something else."""
     total = 0
-    for c in range(first, last):
-        v = s[c]
-        for i in range(min(LANES, width - c * LANES)):
-            total += 1 if v[i + ID] >= ZERO else 0
+    for i in range(count):
+        total += 1 if (v[i + ID] >= ZERO) & (row[x + i] != mine) else 0
     return total
 
 
 @jit
-def areas(geoms, views, kinds, bodies, boxes, height, width, out):
-    """Pixels of each body's whole silhouette: out (time, body) int32, other arrays as in draw."""
+def silhouettes(geoms, views, kinds, bodies, boxes, outlines, segmentation, hides, unchanged, out):
+    """Pixels of each body's whole silhouette, hidden ones too: out (time, body) int32.
+
+    What shows is counted; a body is traced alone only in chunks that show a label which may hide
+    it.
+
+    Args:
+        geoms, views, kinds, boxes, outlines: As in draw.
+        bodies: (geom,) int32 rows, rising.
+        segmentation: (time, height, width, 1) uint8 of the whole scene.
+        hides: (time, body, 4) uint64, a bit for each label that may stand in front of the body.
+        unchanged: (time, body) uint8, 1 where the body is seen just as in the frame before.
+    """
+    height, width = segmentation.shape[1:3]
     chunks = (width + LANES - 1) // LANES
     s = np.empty((chunks, SCRATCH), np.float32)
     edges = np.empty((chunks, 2), np.int32)
+    own = np.empty((len(kinds), height, 2), np.int32)
+    present = np.empty((chunks, 4), np.uint64)
+    shown = np.empty(256, np.int32)
     for t in range(len(views)):
+        for g in range(len(kinds)):
+            if not unchanged[t, bodies[g]]:
+                _fill_spans(own[g], boxes[t, g, 0:4], outlines[t, g], HULL_EDGES[:BOX_EDGES])
+        shown[:] = 0
         for y in range(height):
-            _aim(s, edges, y, width, views[t])
+            row = segmentation[t, y, :, 0]
+            _note_labels(row, present, shown)
+            aimed = False
             end = 0
             while end < len(kinds):
                 start, body = end, bodies[end]
-                left, right = chunks, 0
+                left, right = width, 0
                 while end < len(kinds) and bodies[end] == body:
                     if boxes[t, end, 2] <= y < boxes[t, end, 3]:
-                        first, last = _span(edges, chunks, boxes[t, end, 0], boxes[t, end, 1])
-                        left, right = min(left, first), max(right, last)
+                        left, right = min(left, own[end, y, 0]), max(right, own[end, y, 1])
                     end += 1
-                if left < right:
-                    _start(s, left, right)
+                if left >= right or unchanged[t, body]:
+                    continue
+                b0, b1, b2, b3 = hides[t, body]
+                for c in range(left // LANES, (right + LANES - 1) // LANES):
+                    here = (present[c, 0] & b0) | (present[c, 1] & b1)
+                    if not (here | (present[c, 2] & b2) | (present[c, 3] & b3)):
+                        continue
+                    if not aimed:
+                        _aim(s, edges, y, width, views[t])
+                        aimed = True
+                    _start(s, c, c + 1)
                     for g in range(start, end):
                         if boxes[t, g, 2] <= y < boxes[t, g, 3]:
-                            first, last = _span(edges, chunks, boxes[t, g, 0], boxes[t, g, 1])
-                            _intersect(s, first, last, geoms[t, g], kinds[g], g)
-                    out[t, body] += _count_hits(s, left, right, width)
+                            _intersect(s, c, c + 1, geoms[t, g], kinds[g], g)
+                    count = min(LANES, width - c * LANES)
+                    out[t, body] += _count_behind(s[c], row, body + 1, c * LANES, count)
+        for body in range(out.shape[1]):
+            out[t, body] = (
+                out[t - 1, body] if unchanged[t, body] else out[t, body] + shown[body + 1]
+            )

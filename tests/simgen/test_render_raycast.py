@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from render_scenes import GREY, camera_of, motion_of, reference, scene_of, six
@@ -209,24 +211,56 @@ def test_thin_geoms_do_not_break_up():
         assert (crossed.max(0) - crossed.min(0) > 15).all()
 
 
-def test_silhouette_areas_count_hidden_pixels():
-    scene = scene_of(
-        (Geom("sphere", (0.6,), GREY), (0, 0, 0.6)),
-        (Geom("sphere", (0.3,), GREY), (0, 1.5, 0.6)),
-        frames=2,
-        floor=True,
+def alone_areas(scene, motion, cameras):
+    """Pixels of each body (time, body) drawn with nothing else in the scene."""
+    columns = []
+    for row, body in enumerate(scene.bodies):
+        one = replace(scene, bodies=(body,))
+        poses = replace(
+            motion, position=motion.position[:, [row]], quaternion=motion.quaternion[:, [row]]
+        )
+        picture = render(one, poses, cameras, height=H, width=W, channels=("segmentation",))
+        columns.append(picture["segmentation"].sum((1, 2, 3), dtype=int))
+    return np.stack(columns, 1)
+
+
+def crowd(frames: int = 4) -> Scene:
+    """Bodies that hide each other, stand on and sink into the floor, and cross the picture's edge;
+    one is made of two parts."""
+    base = six(frames)
+    pair = (Geom("capsule", (0.1, 0.6), GREY), Geom("sphere", (0.3,), GREY, position=(0, 0, 0.6)))
+    more = (
+        Body("hidden", (Geom("sphere", (0.3,), GREY),), 1.0, position=(-0.4, 2.5, 0.3)),
+        Body("sunk", (Geom("cylinder", (0.4, 0.3), GREY),), 1.0, position=(1.2, 0.9, 0.1)),
+        Body("edge", (Geom("box", (0.6, 0.1, 0.6), GREY),), 1.0, position=(-1.9, 0.6, 0.6)),
+        Body("pair", pair, 1.0, position=(0.5, 1.6, 0.8)),
+        Body("post", (Geom("capsule", (0.01, 1.0), GREY),), motion="static", position=(0, -1, 1)),
     )
-    motion, cameras = motion_of(scene, moving=False), camera_of(3, H, W)
+    return replace(base, bodies=(*base.bodies, *more))
+
+
+@pytest.mark.parametrize("step", [(0.0, 0.0, 0.0), (0.1, 0.02, 0.05)])
+def test_silhouette_areas_count_hidden_pixels(step):
+    scene = crowd()
+    motion, cameras = motion_of(scene), camera_of(5, H, W, step=step)
+    motion.quaternion[:, 8] = [1.0, 0.0, 0.0, 0.0]
+    labels = render(scene, motion, cameras, height=H, width=W, channels=("segmentation",))
     whole = silhouette_areas(scene, motion, cameras, height=H, width=W)
-    together = render(scene, motion, cameras, height=H, width=W, channels=("segmentation",))
-    alone = Scene("test", (scene.bodies[2],), 2, 24.0, 240.0)
-    expected = (
-        render(alone, motion_of(alone, moving=False), cameras, height=H, width=W)["segmentation"]
-        == 1
-    ).sum((1, 2, 3))
-    np.testing.assert_array_equal(whole[:, 2], expected)
-    np.testing.assert_array_equal(whole[:, 1], (together["segmentation"] == 2).sum((1, 2, 3)))
-    assert (together["segmentation"] == 3).sum() < whole[:, 2].sum()
+    np.testing.assert_array_equal(whole, alone_areas(scene, motion, cameras))
+    again = silhouette_areas(scene, motion, cameras, height=H, width=W, **labels)
+    np.testing.assert_array_equal(again, whole)
+    shown = np.stack([(labels["segmentation"] == row + 1).sum((1, 2, 3)) for row in range(12)], 1)
+    assert (shown <= whole).all()
+    assert (shown[:, 7] < 0.6 * whole[:, 7]).all()  # hidden
+    assert (shown[:, 8] < whole[:, 8]).all()  # sunk
+
+
+def test_silhouettes_of_still_bodies_are_those_of_the_first_frame():
+    scene = crowd()
+    motion, cameras = motion_of(scene, moving=False), camera_of(5, H, W)
+    whole = silhouette_areas(scene, motion, cameras, height=H, width=W)
+    np.testing.assert_array_equal(whole, np.repeat(whole[:1], 4, 0))
+    np.testing.assert_array_equal(whole, alone_areas(scene, motion, cameras))
 
 
 def test_too_many_bodies_are_refused():
