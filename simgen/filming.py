@@ -15,13 +15,13 @@ from jaxtyping import Bool, Float64
 from scipy.ndimage import gaussian_filter1d
 
 from simgen.cameras import CameraTrack, Shot, path
-from simgen.clearance import clearance_m
+from simgen.clearance import clearance_m, mean_silhouettes_m2
 from simgen.families import Setting
 from simgen.motion import Motion, SimulationError
 from simgen.recipe.camera import CameraRecipe
 from simgen.recipe.tables import SceneRecipe, Video
-from simgen.renderers.packing import pack, world_frames
-from simgen.renderers.raycast import render, silhouette_areas
+from simgen.renderers.packing import GeomTable, pack, world_frames
+from simgen.renderers.raycast import render
 from simgen.scene import Scene
 
 TRIES = 20  # draws of a shot before the clip is given up
@@ -156,7 +156,7 @@ def shoot(
         alike = number < TRIES // 2 and last and not stage.setting
         if alike and not apart(last[-1].cameras, track, np.asarray(stage.point)):
             continue  # allowed later on: the ranges may have no other view
-        reason = unfit(replace(scene, frames=stage.frames), seen, stage.rows, track, video)
+        reason = unfit(scene, seen, stage.rows, track, video)
         if not reason:
             return dressed(stage, track, camera.name)
     raise SimulationError(f"camera: {reason} ({camera.name}, {TRIES} draws)")
@@ -201,15 +201,18 @@ def unfit(
 ) -> str:
     """Why the shot cannot be used; empty if it can."""
     table = pack(scene)
-    gap = clearance_m(table, *world_frames(table, motion), track.position)
+    rotation, centre = world_frames(table, motion)
+    gap = clearance_m(table, rotation, centre, track.position)
     if gap.min() < CLEARANCE_M:
         frame, geom = np.unravel_index(gap.argmin(), gap.shape)
         name = scene.bodies[table.body[geom]].name
         how = "inside" if gap[frame, geom] < 0 else f"{100 * gap[frame, geom]:.0f} cm from"
         return f"it is {how} {name} at frame {frame}; at least {100 * CLEARANCE_M:.0f} cm are kept"
-    if not rows:
+    mine = np.isin(table.body, rows)
+    if not mine.any():
         return ""
-    share = float(in_sight(scene, motion, rows, track, video).mean())
+    whole = silhouettes_px(table, centre, track)[:, mine].sum(axis=1)
+    share = float(in_sight(scene, motion, rows, track, video, whole).mean())
     if share < SEEN_FRAMES:
         return (
             f"what moves is seen in {share:.0%} of the frames; at least {SEEN_FRAMES:.0%} must "
@@ -218,27 +221,41 @@ def unfit(
     return ""
 
 
+def silhouettes_px(
+    table: GeomTable, centre: Float64[np.ndarray, "time1 geom 3"], track: CameraTrack
+) -> Float64[np.ndarray, "time1 geom"]:
+    """Pixels that each geom would cover on average over its orientations, wherever it is.
+
+    A convex body's mean silhouette is a quarter of its surface (Cauchy).
+    """
+    distance = np.linalg.norm(centre - track.position[:, None], axis=-1)
+    scale = track.intrinsics[:, :1] / np.maximum(distance, 1e-6)
+    return mean_silhouettes_m2(table) * scale**2
+
+
 def in_sight(
-    scene: Scene, motion: Motion, rows: tuple[int, ...], track: CameraTrack, video: Video
+    scene: Scene,
+    motion: Motion,
+    rows: tuple[int, ...],
+    track: CameraTrack,
+    video: Video,
+    whole: Float64[np.ndarray, " time1"],
 ) -> Bool[np.ndarray, " looks"]:
     """Whether enough of the subject shows, in a few frames over the shot, drawn small.
 
-    Its share is against its silhouette in a picture of twice the sides, so that what lies outside
-    of the picture counts as not seen.
+    Args:
+        whole: Pixels of the subject as if all of it were in the picture and nothing before it.
     """
-    at = np.unique(np.linspace(0, scene.frames - 1, LOOKS).round().astype(int))
-    at = np.append(at, at[-1])  # pictures are drawn of all rows but the last
-    poses = replace(motion, position=motion.position[at], quaternion=motion.quaternion[at])
+    at = np.unique(np.linspace(0, len(whole) - 2, LOOKS).round().astype(int))
+    drawn = np.append(at, at[-1])  # pictures are drawn of all rows but the last
+    poses = replace(motion, position=motion.position[drawn], quaternion=motion.quaternion[drawn])
     shrink = max(1.0, min(video.height, video.width) / LOOK_PX)
-    height, width = round(video.height / shrink), round(video.width / shrink)
-    lens = track.intrinsics[at] / shrink
-    small = CameraTrack(track.position[at], track.quaternion[at], lens)
-    wide = replace(small, intrinsics=lens + np.array([0, 0, width / 2, height / 2]))
+    small = CameraTrack(
+        track.position[drawn], track.quaternion[drawn], track.intrinsics[drawn] / shrink
+    )
     picture = render(
-        scene, poses, small, height=height, width=width, channels=("segmentation",), smooth=False
-    )["segmentation"]
-    labels = np.array(rows) + 1
-    seen = np.isin(picture, labels).sum(axis=(1, 2, 3))
-    areas = silhouette_areas(scene, poses, wide, height=2 * height, width=2 * width)
-    whole = areas[:, list(rows)].sum(axis=1)
-    return (seen >= 1) & (seen >= SEEN_SHARE * whole)
+        scene, poses, small, height=round(video.height / shrink),
+        width=round(video.width / shrink), channels=("segmentation",), smooth=False,
+    )["segmentation"]  # fmt: skip
+    seen = np.isin(picture, np.array(rows) + 1).sum(axis=(1, 2, 3))
+    return (seen >= 1) & (seen >= SEEN_SHARE * whole[at] / shrink**2)
