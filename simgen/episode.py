@@ -79,7 +79,7 @@ def make_episode(recipe: Recipe, index: int) -> Episode:
             twin, rng = table.twins[at.variant - 1], recipe.rng(index, "twin")
             again = partial(stage, recipe, index)
             scene, motion, change = changed(scene, motion, shots, twin, table.engine, rng, again)
-        outcome = kind.outcome(*left(scene, motion, change))
+        outcome = ended(kind, scene, motion, change)
     except SimulationError as error:
         return rejected(made, str(error), clock.lap("simulate"))
     clock.lap("simulate")
@@ -92,7 +92,7 @@ def make_episode(recipe: Recipe, index: int) -> Episode:
     captions, clauses = {}, ()
     if not reasons:  # a broken clip has no facts to tell
         rng = recipe.rng(index, "captions")
-        captions, clauses = describe(scene, motion, shots[0].cameras, outcome, truth, rng)
+        captions, clauses = describe(scene, motion, shots, outcome, truth, rng)
     return Episode(
         **made,
         scene=scene,
@@ -126,6 +126,13 @@ def stage(recipe: Recipe, index: int) -> Scene:
     except ValueError as error:
         raise SimulationError(f"scene: {error}") from error
     return dress(scene, table.look_of(at.drawn_split), recipe.rng(index, "look"))
+
+
+def ended(kind: Any, scene: Scene, motion: Motion, change: Change | None) -> Outcome:
+    """How it ended; of a clip that no physics makes, what was done to it."""
+    if change and not change.possible:
+        return Outcome(change.kind)
+    return kind.outcome(*left(scene, motion, change))
 
 
 def picture(

@@ -1,138 +1,142 @@
 """The facts of a clip that captions may state, by path; nothing else may be claimed.
 
-objects.<name>.label, colour, kind, size_m, size_word, mass_kg, restitution, fall_m,
-        parts, loose
-setting.<body>.label, colour
-camera.move, angle_deg, side, travel_m, pitch_deg
+objects.<name>.label, colour, kind, size_m, size_word, mass_kg, restitution, parts, loose,
+        fall_m, travel_m, falls_until_s, drop_m, still_from_s
+setting.<name>.label, colour, visible
+shots.<n>.setting, start_s, end_s, camera.<as simgen.captions.camera_terms has it>
 outcome.label, outcome.margins.<name>
-family, gravity_m_s2
-e0, e1, ...                     an event
+family, gravity_m_s2, duration_s
+e0, e1, ...                     an event, as simgen.captions.happenings has it
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simgen.cameras import CameraTrack, rotation_matrix
-from simgen.events import Event, objects
-from simgen.families import Outcome
-from simgen.motion import Motion
-from simgen.scene import Body, Scene
+from simgen.captions.camera_terms import camera_facts
+from simgen.captions.claims import Facts
+from simgen.captions.happenings import happenings
+from simgen.captions.records import Record, ShotRecord, stored
 
-Facts = dict[str, Any]
+if TYPE_CHECKING:
+    from simgen.store.reader import Dataset
+
 SMALL, LARGE = 0.75, 1.33  # of the median size of the clip's things: a difference that shows
-STILL_M, STILL_DEG = 1e-3, 0.5  # a camera that moves less stands still
+STILL_M_S = 0.03  # a thing that moves less has come to rest
+RISE_M = 0.02  # what rises first by more does not fall from the start on
+PARKED_M = -50.0  # a body that was taken away waits below this
 
 
-def gather(
-    scene: Scene,
-    motion: Motion,
-    cameras: CameraTrack,
-    outcome: Outcome,
-    events: tuple[Event, ...],
-) -> Facts:
+def facts_of(dataset: Dataset, episode_id: str) -> Facts:
+    """The facts of a stored clip, from its catalog row, events and arrays alone.
+
+    Args:
+        dataset: As `simgen.open` gives it.
+    """
+    return gather(stored(dataset, episode_id))
+
+
+def gather(record: Record) -> Facts:
     """All facts of one clip."""
-    things = {name: thing(scene, motion, rows) for name, rows in objects(scene).items()}
+    rows: dict[str, list[int]] = {}
+    for row, body in enumerate(record.bodies):
+        if not body["static"]:
+            rows.setdefault(body["object"], []).append(row)
+    things = {name: thing(record, found) for name, found in rows.items()}
     loose = [fact for fact in things.values() if fact["loose"]]  # only these have a size to compare
+    median = np.median([fact["size_m"] for fact in loose]) if loose else 1.0
     for fact in loose:
-        ratio = fact["size_m"] / np.median([f["size_m"] for f in loose])
+        ratio = fact["size_m"] / median
         fact["size_word"] = "small" if ratio <= SMALL else "large" if ratio >= LARGE else ""
     return {
-        "family": scene.family,
+        "family": record.family,
         "objects": things,
         "setting": {
-            body.name: {"label": body.label, "colour": body.geoms[0].material.colour}
-            for body in scene.bodies
-            if body.motion == "static" and body.label and any(g.visible for g in body.geoms)
+            body["name"]: {name: body[name] for name in ("label", "colour", "visible")}
+            for body in record.bodies
+            if body["static"]
         },
-        "camera": camera(cameras, scene.frames),
-        "outcome": {"label": outcome.label, "margins": dict(outcome.margins)},
-        "gravity_m_s2": float(np.linalg.norm(scene.gravity)),
-        **{event.event_id: vars(event) for event in events},
+        "shots": {
+            str(n): {
+                "setting": shot.setting,
+                "start_s": shot.first_frame / record.frame_rate_hz,
+                "end_s": (shot.first_frame + shot.frames) / record.frame_rate_hz,
+                "camera": filmed(shot, record.frame_rate_hz),
+            }
+            for n, shot in enumerate(record.shots)
+        },
+        "outcome": {"label": record.outcome, "margins": record.margins},
+        "gravity_m_s2": float(np.linalg.norm(record.gravity)),
+        "duration_s": record.duration_s,
+        **happenings(record),
     }
 
 
-def resolve(facts: Facts, path: str) -> Any:
-    """The fact at a path such as `objects.ball_0.colour`.
-
-    Raises:
-        KeyError: There is no such fact.
-    """
-    for part in path.split("."):
-        facts = facts[part]
-    return facts
-
-
-def thing(scene: Scene, motion: Motion, rows: list[int]) -> Facts:
+def thing(record: Record, rows: list[int]) -> Facts:
     """What is known about one moving object, from its first body and all of its parts."""
-    first = scene.bodies[rows[0]]
-    mass = np.array([scene.bodies[row].mass_kg for row in rows])
-    height = motion.centre_of_mass[: scene.frames, rows, 2] @ mass / mass.sum()
+    first = record.bodies[rows[0]]
+    mass = np.array([record.bodies[row]["mass_kg"] for row in rows])
+    centre = np.einsum("tbi,b->ti", record.centre_of_mass[:, rows], mass / mass.sum())
+    centre = centre[centre[:, 2] > PARKED_M]
+    fall = fall_of(record, rows, centre[:, 2])
     return {
-        "label": first.label or first.geoms[0].kind,
-        "colour": first.geoms[0].material.colour,
-        "kind": first.geoms[0].kind,
+        "label": first["label"] or first["kind"],
+        "colour": first["colour"],
+        "kind": first["kind"],
         "size_m": size_m(first),
-        "mass_kg": float(mass.sum()),
-        "restitution": float(first.geoms[0].restitution),
-        "fall_m": float(height[0] - height.min()),
-        "parts": len(rows),
-        "loose": len(rows) == 1 and first.motion == "free",
         "size_word": "",
+        "mass_kg": float(mass.sum()),
+        "restitution": float(first["restitution"]),
+        "parts": len(rows),
+        "loose": len(rows) == 1 and first["free"],
+        "fall_m": float(centre[0, 2] - centre[:, 2].min()),
+        "travel_m": float(np.sqrt(((centre - centre[0]) ** 2).sum(1).max())),
+        "still_from_s": still_from_s(record, rows),
+        **fall,
     }
 
 
-def size_m(body: Body) -> float:
+def fall_of(record: Record, rows: list[int], height: np.ndarray) -> Facts:
+    """`falls_until_s` and `drop_m` of a free flight that begins the clip; None without one."""
+    names = {record.bodies[row]["name"] for row in rows}
+    touched = (
+        event["start_s"]
+        for event in record.events
+        if event["kind"] == "contact" and {event["body_a"], event["body_b"]} & names
+    )
+    until_s = min(touched, default=record.duration_s)
+    if len(rows) > 1 or not record.bodies[rows[0]]["free"] or not until_s:
+        return {"falls_until_s": None, "drop_m": 0.0}
+    flight = height[: int(until_s * record.frame_rate_hz) + 1]
+    if flight.max() > height[0] + RISE_M:
+        return {"falls_until_s": None, "drop_m": 0.0}
+    return {"falls_until_s": until_s, "drop_m": float(height[0] - flight[-1])}
+
+
+def still_from_s(record: Record, rows: list[int]) -> float | None:
+    """When the object came to rest for good; None if it still moves at the clip's end."""
+    speed = np.sqrt((record.velocity[:, rows] ** 2).sum(-1).max(1))
+    moving = np.flatnonzero(speed > STILL_M_S)
+    first = int(moving[-1]) + 1 if len(moving) else 0
+    return first / record.frame_rate_hz if first < len(speed) else None
+
+
+def size_m(body: dict[str, Any]) -> float:
     """Half of the body's typical extent: a ball's radius, a box's geometric mean half side."""
-    geom = body.geoms[0]
-    if geom.kind in ("box", "ellipsoid"):
-        return float(np.prod(geom.size) ** (1 / 3))
-    if geom.kind in ("capsule", "cylinder"):
-        return float(max(geom.size))
-    return float(geom.size[0])
+    if body["kind"] in ("box", "ellipsoid"):
+        return float(np.prod(body["size"]) ** (1 / 3))
+    if body["kind"] in ("capsule", "cylinder"):
+        return float(max(body["size"]))
+    return float(body["size"][0])
 
 
-def camera(cameras: CameraTrack, frames: int) -> Facts:
-    """How the camera moves, from its true extrinsics and intrinsics.
-
-    `move` is static, orbit, dolly_in, dolly_out, zoom_in, zoom_out, or moving for anything else;
-    `side` is where an orbiting camera goes, as seen by itself.
-    """
-    position, focal = cameras.position[:frames], cameras.intrinsics[:frames, 0]
-    matrix = rotation_matrix(cameras.quaternion[:frames])
-    right, ahead = matrix[:, :, 0], -matrix[:, :, 2]
-    way = position - position[0]
-    distance = np.linalg.norm(way, axis=1)
-    yaw = np.rad2deg(np.ptp(np.unwrap(np.arctan2(ahead[:, 1], ahead[:, 0]))))
-    pitch = np.rad2deg(np.arcsin(np.clip(ahead[:, 2], -1, 1)))
-    facts = {
-        "move": "moving",
-        "angle_deg": float(yaw),
-        "side": "",
-        "travel_m": float(distance.max()),
-        "pitch_deg": float(pitch[0]),
-    }
-    turned = max(yaw, np.ptp(pitch)) > STILL_DEG
-    along = float(way[-1] @ ahead[0])
-    if distance.max() < STILL_M:
-        ratio = focal[-1] / focal[0]
-        zoom = "zoom_in" if ratio > 1.01 else "zoom_out" if ratio < 0.99 else "static"
-        facts["move"] = "moving" if turned else zoom
-    elif not turned and abs(along) > 0.99 * distance[-1]:
-        facts["move"] = "dolly_in" if along > 0 else "dolly_out"
-    elif np.ptp(pitch) < STILL_DEG and circles(position, ahead):
-        early = int(np.argmax(distance > 0.02 * distance.max()))
-        facts["move"] = "orbit"
-        facts["side"] = "right" if way[early] @ right[0] > 0 else "left"
-    return facts
-
-
-def circles(position: np.ndarray, ahead: np.ndarray) -> bool:
-    """Whether all views meet in one point that every position is equally far from."""
-    across = np.eye(3) - ahead[:, :, None] * ahead[:, None, :]  # off the line of sight
-    centre = np.linalg.lstsq(across.sum(0), np.einsum("tij,tj->i", across, position), rcond=None)[0]
-    radius = np.linalg.norm(position - centre, axis=1)
-    missed = np.linalg.norm(np.einsum("tij,tj->ti", across, centre - position), axis=1)
-    return bool(np.ptp(radius) < 0.02 * radius.mean() and missed.max() < 0.02 * radius.mean())
+def filmed(shot: ShotRecord, frame_rate_hz: float) -> Facts:
+    """What the shot's camera does, at the clip's times."""
+    camera = camera_facts(shot.cameras, shot.frames, frame_rate_hz=frame_rate_hz)
+    start_s = shot.first_frame / frame_rate_hz
+    for piece in camera["segments"].values():
+        piece["start_s"] += start_s
+        piece["end_s"] += start_s
+    return camera

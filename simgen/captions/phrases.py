@@ -1,18 +1,13 @@
-"""English: nouns, plurals, lists, counts, times, and words for what a camera does."""
+"""English: plurals, articles, lists, counts and numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from simgen.captions.facts import Facts
-
 NUMBERS = (
     "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
     "eleven", "twelve",
 )  # fmt: skip
-LEVEL_DEG, STEEP_DEG = 8.0, 40.0  # pitch below which a view is level, and above which steep
 
 
 def count(n: int) -> str:
@@ -67,15 +62,13 @@ def at(*seconds: float) -> str:
     return f"{listed(list(dict.fromkeys(f'{s:.1f}' for s in seconds)))} s"
 
 
-def noun(facts: Facts, *, sized: bool = False, more: str = "") -> str:
-    """Size, `more`, colour and label; a thing of many parts has no one colour.
-
-    >>> noun({"label": "ball", "colour": "red", "size_word": "small", "parts": 1}, sized=True)
-    'small red ball'
+def span(start_s: float, end_s: float) -> str:
     """
-    colour = facts["colour"] if facts["parts"] == 1 else ""
-    words = (facts["size_word"] if sized else "", more, colour, facts["label"])
-    return " ".join(word for word in words if word)
+    >>> span(0.42, 0.9), span(0.84, 0.84)
+    ('0.42-0.90 s', '0.84 s')
+    """
+    first, last = f"{start_s:.2f}", f"{end_s:.2f}"
+    return f"{first} s" if first == last else f"{first}-{last} s"
 
 
 def weight(mass_kg: float) -> str:
@@ -86,40 +79,11 @@ def weight(mass_kg: float) -> str:
     return f"{mass_kg:.2g} kg" if mass_kg < 100 else f"{mass_kg:.0f} kg"
 
 
-def bounciness(restitution: float) -> str:
+def digits(text: str) -> float:
+    """Half a unit of the last digit: how far a number may be from what was rounded to that.
+
+    >>> digits("0.25"), digits("63"), digits("1e+02")
+    (0.005, 0.5, 50.0)
     """
-    >>> bounciness(0.9), bounciness(0.6), bounciness(0.4), bounciness(0.1)
-    ('very bouncy', 'bouncy', '', 'hardly bouncy')
-    """
-    if restitution >= 0.8:
-        return "very bouncy"
-    return "bouncy" if restitution >= 0.5 else "hardly bouncy" if restitution <= 0.3 else ""
-
-
-def camera_words(camera: Facts, rng: np.random.Generator) -> str:
-    """What the camera does, as a clause with a subject."""
-    move = camera["move"]
-    degrees, metres = f"{camera['angle_deg']:.0f}", f"{camera['travel_m']:.1f}"
-    if move == "orbit":
-        verb = rng.choice(["orbits", "arcs", "circles"])
-        return f"the camera {verb} {degrees} degrees to the {camera['side']}"
-    if move.startswith("dolly"):
-        way = move.removeprefix("dolly_")
-        return f"the camera {rng.choice(['dollies', 'moves'])} {way} by {metres} m"
-    if move.startswith("zoom"):
-        return f"the camera zooms {move.removeprefix('zoom_')}"
-    if move == "static":
-        return str(rng.choice(["the camera is static", "the camera stands still"]))
-    return f"the camera moves by {metres} m"
-
-
-def gaze_words(pitch_deg: float) -> str:
-    """Where the camera looks at the clip's start.
-
-    >>> gaze_words(-20), gaze_words(0)
-    ('looking slightly down', 'looking straight ahead')
-    """
-    if abs(pitch_deg) < LEVEL_DEG:
-        return "looking straight ahead"
-    way = "down" if pitch_deg < 0 else "up"
-    return f"looking {'steeply' if abs(pitch_deg) > STEEP_DEG else 'slightly'} {way}"
+    number, _, exponent = text.partition("e")
+    return 0.5 * 10.0 ** (int(exponent or 0) - len(number.partition(".")[2]))

@@ -18,3 +18,4 @@ class Words:
     opening: tuple[str, ...] = ()  # instead of the measured "falls, bounces twice and collides"
     outcomes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # label -> phrases
     apparatus: tuple[str, ...] = ()  # labels of things that move but are part of the setting
+    events: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # kind of event -> phrases

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 
 from simgen import __version__
 from simgen.cameras import Shot
+from simgen.captions.records import body_record
 from simgen.episode import Episode
 from simgen.recipe import Recipe
-from simgen.scene import Body
 
 CATALOG_SCHEMA = pa.schema(
     [
@@ -40,6 +40,7 @@ CATALOG_SCHEMA = pa.schema(
         ("parameters", pa.string()),
         ("outcome", pa.string()),
         ("margins", pa.string()),
+        ("gravity_m_s2", pa.list_(pa.float64())),
         ("bodies", pa.string()),
         ("actions", pa.string()),
         ("state_frames", pa.list_(pa.int32())),
@@ -125,7 +126,8 @@ def catalog_row(
         "parameters": _json(dict(scene.parameters)),
         "outcome": episode.outcome.label,
         "margins": _json(episode.outcome.margins),
-        "bodies": _json([_body(body) for body in scene.bodies]),
+        "gravity_m_s2": [float(g) for g in scene.gravity],
+        "bodies": _json([body_record(body) for body in scene.bodies]),
         "actions": _json(list(scene.action_names)),
         "state_frames": [int(frame) for frame in motion.state_frames],
         "state_size": int(motion.state.shape[1]),
@@ -200,24 +202,6 @@ def parquet(table: pa.Table) -> bytes:
     file = io.BytesIO()
     pq.write_table(table, file, compression="zstd")
     return file.getvalue()
-
-
-def _body(body: Body) -> dict:
-    """What the catalog says of a body; look and size are of its first visible geom."""
-    geom = next((g for g in body.geoms if g.visible), body.geoms[0])
-    return {
-        "name": body.name,
-        "object": body.object_name,
-        "label": body.label,
-        "colour": geom.material.colour,
-        "rgb": list(geom.material.rgb),
-        "kind": geom.kind,
-        "size": list(geom.size),
-        "mass_kg": body.mass_kg,
-        "restitution": geom.restitution,
-        "static": body.motion == "static",
-        "visible": any(g.visible for g in body.geoms),
-    }
 
 
 def _shot(shot: Shot) -> dict:

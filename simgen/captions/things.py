@@ -1,0 +1,276 @@
+"""Clauses about the things of a clip: who they are, what they look like, what became of them."""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+from simgen.captions.claims import Claim, Facts, members
+from simgen.captions.clauses import (
+    Choices,
+    Clause,
+    Said,
+    a_thing,
+    clause,
+    number,
+    stated,
+    the,
+)
+from simgen.captions.phrases import article, count, listed, plural, span, times
+from simgen.captions.words import Words
+
+MOST_NAMED = 3  # things that a short caption names one by one
+FALL_M = 0.3  # a descent that people would call a fall
+MOVE_M = 0.1  # things that go less far are not said to move
+REST_S = 0.2  # a rest that people would notice
+BOUNCY = {"very bouncy": (0.8, None), "bouncy": (0.5, 0.8), "hardly bouncy": (None, 0.3)}
+
+
+def subjects(facts: Facts, words: Words) -> list[str]:
+    """Names of the moving objects that a caption is about, the actor first."""
+    return [n for n, fact in facts["objects"].items() if fact["label"] not in words.apparatus]
+
+
+def roll_call(facts: Facts, things: Sequence[str], acting: bool) -> list[Clause]:
+    """Few things by colour, many by number.
+
+    Args:
+        acting: The first is the subject of what follows, so the others get a clause of their own.
+    """
+    if not things:
+        none = {"count": {"of": "objects"}, "is": 0}
+        return [clause(facts, lambda facts: Said("nothing", [none]))]
+    if not acting:
+        return [clause(facts, lambda facts: named_or_counted(facts, things))]
+    actor = clause(facts, lambda facts: Said(*a_thing(facts, things[0])))
+    if len(things) == 1:
+        return [actor]
+    return [actor, clause(facts, lambda facts: named_or_counted(facts, things[1:], things[0]))]
+
+
+def named_or_counted(facts: Facts, things: Sequence[str], actor: str = "") -> Said:
+    """`a red ball and a blue box`, `three balls and a box`; the actor is not counted."""
+    if len(things) <= MOST_NAMED:
+        told = [a_thing(facts, name) for name in things]
+        return Said(listed([text for text, _ in told]), [c for _, claims in told for c in claims])
+    labels = Counter(facts["objects"][name]["label"] for name in things)
+    own = facts["objects"][actor]["label"] if actor else ""
+    groups, claims = [], []
+    for label, n in labels.items():
+        fields = {"of": "objects", "label": label}
+        total = sum(fact["label"] == label for fact in facts["objects"].values())
+        claims.append({"count": fields, "is": total})
+        groups.append(article(label) if n == 1 else f"{count(n)} {plural(label)}")
+        if label == own:
+            groups[-1] = f"{count(n)} more {plural(label)}" if n > 1 else f"another {label}"
+    return Said(listed(groups), claims)
+
+
+def opening(words: Words, choose: Choices, facts: Facts, of: Sequence[str] = ()) -> list[Clause]:
+    """The family's own words for what goes on.
+
+    Args:
+        of: The first of these is named as its subject.
+    """
+    if not words.opening:
+        return []
+    phrase = choose.of(words.opening)
+
+    def write(facts: Facts) -> Said:
+        claims = [stated(facts, "family")]
+        if not of:
+            return Said(phrase, claims)
+        subject, of_noun = the(facts, of[0])
+        return Said(f"{subject} {phrase}", claims + of_noun)
+
+    return [clause(facts, write)]
+
+
+def ending(
+    facts: Facts, things: Sequence[str], words: Words, choose: Choices, *, named: bool = False
+) -> list[Clause]:
+    """The outcome in the family's words, if it has any for this one."""
+    if facts["outcome"]["label"] not in words.outcomes or not things:
+        return []
+    share = choose.share()
+
+    def write(facts: Facts) -> Said:
+        outcome = facts["outcome"]
+        phrases = words.outcomes[outcome["label"]]
+        phrase = phrases[int(share * len(phrases))].removeprefix("and ")
+        claims = [stated(facts, "outcome.label")]
+        text = ""
+        for literal, name, spec, _ in string.Formatter().parse(phrase):
+            text += literal
+            if name:
+                said = format(outcome["margins"][name], spec or "")
+                claims.append(number(f"outcome.margins.{name}", said))
+                text += said
+        if not named:
+            return Said(text, claims)
+        subject, of_noun = the(facts, things[0])
+        return Said(f"{subject} {text}", claims + of_noun)
+
+    return [clause(facts, write)]
+
+
+def measured(facts: Facts, things: Sequence[str]) -> list[Clause]:
+    """What the things were seen to do: fall, move or rest, bounce, collide."""
+    deeds = [clause(facts, lambda facts: motion_words(facts, things))]
+    for deed, verb in (("bounce", "bounce"), ("collision", "collide")):
+        if members(facts, {"of": "events", "deed": deed}):
+            write = partial(counted, deed=deed, verb=verb + "s" * (len(things) == 1))
+            deeds.append(clause(facts, write))
+    return deeds
+
+
+def counted(facts: Facts, *, deed: str, verb: str) -> Said:
+    """`bounce three times`."""
+    fields = {"of": "events", "deed": deed}
+    found = len(members(facts, fields))
+    return Said(f"{verb} {times(found)}", [{"count": fields, "is": found}])
+
+
+def motion_words(facts: Facts, things: Sequence[str]) -> Said:
+    """`fall` or `move` if all of them do, `stay in place` if none does, and else `meet`."""
+    found = [facts["objects"][name] for name in things]
+    s = "s" if len(things) == 1 else ""
+    for verb, field, least in (("fall", "fall_m", FALL_M), ("move", "travel_m", MOVE_M)):
+        if all(fact[field] >= least for fact in found):
+            claims = [{"path": f"objects.{n}.{field}", "at_least": least} for n in things]
+            return Said(verb + s, claims)
+    moving = [n for n in things if facts["objects"][n]["travel_m"] >= MOVE_M]
+    claims: list[Claim] = [
+        {"path": f"objects.{n}.travel_m", "at_least" if n in moving else "below": MOVE_M}
+        for n in things
+    ]
+    if not moving:
+        return Said(f"stay{s} in place", claims)
+    return Said(f"share the scene, {count(len(moving))} of them in motion", claims)
+
+
+def releases(facts: Facts) -> list[Clause]:
+    """`lets go` once, however many hands there are."""
+    fields = {"of": "events", "kind": "release"}
+    if not members(facts, fields):
+        return []
+    claim = {"count": fields, "at_least": 1}
+    return [clause(facts, lambda facts: Said("lets go", [claim]))]
+
+
+def place(facts: Facts) -> list[Clause]:
+    """Where it happens, by the walls and floor that can be seen."""
+    labels = Counter(f["label"] for f in facts["setting"].values() if f["visible"])
+    for label, least, text in (("wall", 3, "in a walled room"), ("floor", 1, "on a floor")):
+        if labels[label] >= least:
+            fields = {"of": "setting", "label": label, "visible": True}
+            said = Said(text, [{"count": fields, "at_least": least}])
+            return [clause(facts, partial(lambda facts, said: said, said=said))]
+    return []
+
+
+def inventory(facts: Facts, things: Sequence[str]) -> list[Clause]:
+    """Each thing with its size, colour, mass and bounce; a twin's changed mass is not told."""
+    changed = members(facts, {"of": "events", "kind": "change", "value": "mass"})
+    other_mass = {facts[event]["subject"] for event in changed}
+    return [
+        clause(facts, partial(possession, name=name, weighed=name not in other_mass))
+        for name in things
+    ]
+
+
+def possession(facts: Facts, *, name: str, weighed: bool) -> Said:
+    """`a small very bouncy red ball of 0.5 kg`."""
+    fact, path = facts["objects"][name], f"objects.{name}"
+    bounce, of_bounce = bounciness(fact, f"{path}.restitution")
+    text, claims = a_thing(facts, name, more=bounce)
+    claims += of_bounce
+    if weighed:
+        mass = weight(fact["mass_kg"])
+        text = f"{text} of {mass} kg"
+        claims.append(number(f"{path}.mass_kg", mass))
+    return Said(text, claims)
+
+
+def weight(mass_kg: float) -> str:
+    """
+    >>> weight(0.25), weight(63.2), weight(0.0416)
+    ('0.25', '63', '0.042')
+    """
+    return f"{mass_kg:.2g}" if mass_kg < 99.5 else f"{mass_kg:.0f}"
+
+
+def bounciness(fact: Facts, path: str) -> tuple[str, list[Claim]]:
+    """A word for the restitution of a thing of one part, if it stands out."""
+    if fact["parts"] > 1:
+        return "", []
+    for word, (low, high) in BOUNCY.items():
+        if (low is None or fact["restitution"] >= low) and (
+            high is None or fact["restitution"] < high
+        ):
+            claims = [] if low is None else [{"path": path, "at_least": low}]
+            return word, claims + ([] if high is None else [{"path": path, "below": high}])
+    return "", []
+
+
+def surroundings(facts: Facts) -> list[Clause]:
+    """The things that stand still and can be seen, and gravity."""
+    changed = members(facts, {"of": "events", "kind": "change", "value": "gravity"})
+    told = [clause(facts, gravity_words)] if not changed else []
+    if any(seen(fact) for fact in facts["setting"].values()):
+        told.insert(0, clause(facts, setting_words))
+    return told
+
+
+def seen(fact: Facts) -> bool:
+    return bool(fact["visible"] and fact["label"])
+
+
+def setting_words(facts: Facts) -> Said:
+    groups = Counter((f["colour"], f["label"]) for f in facts["setting"].values() if seen(f))
+    names, claims = [], []
+    for (colour, label), n in groups.items():
+        fields = {"of": "setting", "colour": colour, "label": label, "visible": True}
+        claims.append({"count": fields, "is": n})
+        phrase = f"{colour} {label}"
+        names.append(article(phrase) if n == 1 else f"{count(n)} {plural(phrase)}")
+    return Said(f"the scene has {listed(names)}", claims)
+
+
+def gravity_words(facts: Facts) -> Said:
+    g = facts["gravity_m_s2"]
+    if not g:
+        return Said("no gravity", [{"path": "gravity_m_s2", "is": 0.0}])
+    text = f"{g:.1f}"
+    return Said(f"gravity is {text} m/s2", [number("gravity_m_s2", text)])
+
+
+def rests_and_falls(facts: Facts, things: Sequence[str]) -> list[Clause]:
+    """`0.00-0.35 s: the red ball falls 0.6 m`, `1.90-2.67 s: the box is at rest`."""
+    told = []
+    for name in things:
+        fact = facts["objects"][name]
+        if fact["drop_m"] >= FALL_M:
+            told.append(clause(facts, partial(falls, name=name)))
+        still = fact["still_from_s"]
+        if still is not None and facts["duration_s"] - still >= REST_S:
+            told.append(clause(facts, partial(rests, name=name)))
+    return told
+
+
+def falls(facts: Facts, *, name: str) -> Said:
+    fact, path = facts["objects"][name], f"objects.{name}"
+    subject, claims = the(facts, name)
+    until, drop = f"{fact['falls_until_s']:.2f}", f"{fact['drop_m']:.1f}"
+    claims += [number(f"{path}.falls_until_s", until), number(f"{path}.drop_m", drop)]
+    return Said(f"{span(0.0, fact['falls_until_s'])}: {subject} falls {drop} m", claims)
+
+
+def rests(facts: Facts, *, name: str) -> Said:
+    start_s, end_s = facts["objects"][name]["still_from_s"], facts["duration_s"]
+    subject, claims = the(facts, name)
+    claims.append(number(f"objects.{name}.still_from_s", f"{start_s:.2f}"))
+    claims.append(number("duration_s", f"{end_s:.2f}"))
+    return Said(f"{span(start_s, end_s)}: {subject} is at rest", claims, start_s)
