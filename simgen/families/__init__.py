@@ -30,6 +30,7 @@ FAMILIES = {
     "double_pendulum": "simgen.families.double_pendulum:DoublePendulum",
     "drop": "simgen.families.drop:Drop",
     "high_bar": "simgen.families.high_bar:HighBar",
+    "journey": "simgen.families.journey:Journey",
     "parabola": "simgen.families.parabola:Parabola",
     "pendulum": "simgen.families.pendulum:Pendulum",
     "permanence": "simgen.families.permanence:Permanence",
