@@ -47,12 +47,14 @@ def spliced(
     Raises:
         SimulationError: No body that can move is fully hidden for SHORTEST frames in a row.
     """
-    row, frame = hiding(scene, motion, shots)
+    row, frame = hiding(scene, motion, shots, earliest=twin.change == "teleport")
     return CHANGES[twin.change](scene, motion, shots, row, frame, engine, rng)
 
 
-def hiding(scene: Scene, motion: Motion, shots: tuple[Shot, ...]) -> tuple[int, int]:
-    """The body that is hidden longest, and the frame in the middle of that time."""
+def hiding(
+    scene: Scene, motion: Motion, shots: tuple[Shot, ...], *, earliest: bool
+) -> tuple[int, int]:
+    """The body that is hidden longest, or first, and the frame in the middle of that time."""
     unseen = np.concatenate(
         [
             hidden(shot.dressed(scene), motion.window(shot.first_frame, shot.frames), shot.cameras)
@@ -60,7 +62,7 @@ def hiding(scene: Scene, motion: Motion, shots: tuple[Shot, ...]) -> tuple[int, 
         ]
     )
     found = [
-        (end - start, -row, (start + end) // 2)
+        (-start if earliest else end - start, -row, (start + end) // 2)
         for rows in objects(scene).values()
         for row in rows[:1]
         for start, end in runs(unseen[:, rows].all(axis=1))

@@ -68,9 +68,12 @@ def resumed(
     row = None if twin.change == "gravity" else someone(scene, motion, frame, twin.change, rng)
     body = "" if row is None else scene.bodies[row].name
     world, offsets = edited(scene, motion, frame, row, twin.change, factor)
-    before = resimulate(
-        scene, engine, motion.state[0], frame=0, frames=frame, action=motion.action,
-    )  # fmt: skip
+    if scene.script is None:
+        before = simulate(replace(scene, frames=frame), engine)
+    else:
+        before = resimulate(
+            scene, engine, motion.state[0], frame=0, frames=frame, action=motion.action
+        )
     after = resimulate(
         world, engine, motion.state[list(motion.state_frames).index(frame)],
         frame=frame, frames=scene.frames - frame, action=motion.action[frame:],
@@ -84,7 +87,7 @@ def resumed(
         scene = replace(scene, gravity=world.gravity)
     if twin.change == "mass":
         scene = world
-    return scene, joined(before, after, motion, frame), change
+    return scene, joined(motion, before.contacts, after, frame), change
 
 
 def someone(scene: Scene, motion: Motion, frame: int, change: str, rng: np.random.Generator) -> int:
@@ -222,8 +225,12 @@ class Delayed:
         return replace(command, releases=releases)
 
 
-def joined(before: Motion, after: Motion, whole: Motion, frame: int) -> Motion:
-    """The first `frame` frames of one motion and all of another, that goes on from there."""
+def joined(whole: Motion, contacts: np.ndarray, after: Motion, frame: int) -> Motion:
+    """The first `frame` frames of one motion and all of another, that goes on from there.
+
+    Args:
+        contacts: Of the first stretch alone: those of the whole may last longer.
+    """
     series = (
         "position", "quaternion", "velocity", "angular_velocity", "centre_of_mass",
         "joint_position", "joint_velocity", "joint_torque", "deepest_penetration_m",
@@ -232,12 +239,12 @@ def joined(before: Motion, after: Motion, whole: Motion, frame: int) -> Motion:
     early = whole.state_frames < frame
     return replace(
         after,
-        contacts=touches(before.contacts, after.contacts),
+        contacts=touches(contacts, after.contacts),
         action=np.concatenate([whole.action[:frame], after.action]),
         state=np.concatenate([whole.state[early], after.state]),
         state_frames=np.concatenate([whole.state_frames[early], after.state_frames]),
         **{
-            name: np.concatenate([getattr(before, name)[:frame], getattr(after, name)])
+            name: np.concatenate([getattr(whole, name)[:frame], getattr(after, name)])
             for name in series
         },
     )

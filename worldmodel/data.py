@@ -170,9 +170,9 @@ def refuse_leaks(rows: list[dict], split: str) -> None:
         DataError: Otherwise; two episodes are the same when their ids or their seeds are. Twins
             that no physics makes share their original's seed, and are no data to learn from.
     """
-    if any(row["split"] == split and not row.get("possible", True) for row in rows):
+    if any(row["split"] == split and row.get("possible") is False for row in rows):
         raise DataError(f"split {split!r} holds clips that no physics makes: nothing trains on it")
-    rows = [row for row in rows if row.get("possible", True)]
+    rows = [row for row in rows if row.get("possible") is not False]
     counts = Counter(row["split"] for row in rows)
     if not counts[split]:
         known = ", ".join(f"{name} ({n})" for name, n in sorted(counts.items())) or "none"

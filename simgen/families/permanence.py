@@ -25,12 +25,12 @@ from simgen.recipe.fields import within
 from simgen.scene import Body, Geom, Material, Scene, Vector3
 
 FLOOR = Material("beige", (0.50, 0.43, 0.34), rgb2=(0.44, 0.37, 0.29), pattern="checker")
-SCREEN = Material("white", (0.72, 0.72, 0.70), rgb2=(0.60, 0.61, 0.62), pattern="stripes",
+SCREEN = Material("white", (0.72, 0.72, 0.70), rgb2=(0.60, 0.61, 0.62), pattern="checker",
                   scale_m=0.12)  # fmt: skip
 WALL = Material("black", (0.05, 0.05, 0.06))
 THIN_M = 0.02  # half thickness of screens and the hidden wall
 LANE_M = 0.5  # behind the screens; the second lane of a swap is as far behind the first
-VIEW_M = 4.6  # from where the default camera looks
+VIEW_M = 3.5  # from where the default camera looks
 OVER_M = 0.35  # screens above the largest thing: a camera looks a little down
 WALL_OVER_M = 0.28  # the wall's top shows above the screen, so that passing it can be judged
 ROUGH, SLIPPERY = 0.6, 4e-4  # friction of floor and balls; of what slides without slowing
@@ -172,7 +172,7 @@ class Permanence:
 
     def look_at(self, scene: Scene, motion: Motion) -> tuple[Vector3, float]:
         """The screens, from far enough that things start and end in the picture."""
-        return (0.0, 0.25, 0.42), VIEW_M
+        return (0.0, 0.25, 0.32), VIEW_M
 
 
 def _upright(
