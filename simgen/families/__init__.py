@@ -31,11 +31,13 @@ FAMILIES = {
     "drop": "simgen.families.drop:Drop",
     "high_bar": "simgen.families.high_bar:HighBar",
     "journey": "simgen.families.journey:Journey",
+    "newtons_cradle": "simgen.families.newtons_cradle:NewtonsCradle",
     "parabola": "simgen.families.parabola:Parabola",
     "pendulum": "simgen.families.pendulum:Pendulum",
     "permanence": "simgen.families.permanence:Permanence",
     "ramp": "simgen.families.ramp:Ramp",
     "rolling": "simgen.families.rolling:Rolling",
+    "spring": "simgen.families.spring:SpringWeight",
     "uniform_motion": "simgen.families.uniform_motion:UniformMotion",
 }
 
