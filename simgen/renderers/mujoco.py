@@ -1,7 +1,8 @@
 """MuJoCo's OpenGL renderer, drawing any engine's Motion: a peer to check the ray caster against.
 
 Bodies become mocap bodies of a model that is only for drawing, so poses are set and never
-simulated. Depth and segmentation come from one pass without smoothing; normals and flow are
+simulated. Two-tone, striped and grained materials show the mean of their tones, and none shines.
+Depth and segmentation come from one pass without smoothing; normals and flow are
 derived from them.
 """
 
@@ -220,7 +221,7 @@ def _add_geom(asset: Xml.Element, node: Xml.Element, geom: Geom, name: str) -> N
         Xml.SubElement(asset, "material", name=name, texture=name, texuniform="true",
                        texrepeat=f"{repeat} {repeat}")  # fmt: skip
         look = {"material": name}
-    elif material.pattern == "two_tone" and material.rgb2 is not None:
+    elif material.pattern != "solid" and material.rgb2 is not None:
         look = {"rgba": _srgb(np.mean([material.rgb, material.rgb2], axis=0)) + " 1"}
     size = geom.size or (0.0, 0.0, 0.05)
     Xml.SubElement(

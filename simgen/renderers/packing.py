@@ -9,10 +9,11 @@ from jaxtyping import Float64, Int32
 
 from simgen.cameras import rotation_matrix
 from simgen.motion import Motion
-from simgen.scene import Scene
+from simgen.scene import Geom, Scene
 
 KINDS = ("plane", "sphere", "ellipsoid", "capsule", "cylinder", "box")
-PATTERNS = ("solid", "two_tone", "checker")
+PATTERNS = ("solid", "two_tone", "checker", "stripes", "grain")
+TONE_AXIS = np.array([0.6, 0.48, 0.64])
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class GeomTable:
     rotation: Float64[np.ndarray, "geom 3 3"]  # geom to body
     pattern: Int32[np.ndarray, " geom"]  # index into PATTERNS
     rgb: Float64[np.ndarray, "geom 2 3"]  # both tones, linear
-    scale: Float64[np.ndarray, " geom"]  # side of a checker's square, metres
+    scale: Float64[np.ndarray, " geom"]  # of the pattern, metres
+    axis: Float64[np.ndarray, "geom 3"]  # in the geom's frame: two tones and stripes lie across it
+    gloss: Float64[np.ndarray, " geom"]
 
     def __len__(self) -> int:
         return len(self.body)
@@ -57,7 +60,16 @@ def pack(scene: Scene) -> GeomTable:
         pattern=np.array([PATTERNS.index(g.material.pattern) for g in geoms], np.int32),
         rgb=np.array(tones, np.float64).reshape(-1, 2, 3),
         scale=np.array([g.material.scale_m for g in geoms], np.float64),
+        axis=np.array([_pattern_axis(g) for g in geoms], np.float64).reshape(-1, 3),
+        gloss=np.array([g.material.gloss for g in geoms], np.float64),
     )
+
+
+def _pattern_axis(geom: Geom) -> Float64[np.ndarray, " 3"]:
+    """Oblique in the body's frame, so that spin about x, y or z shows; along a flat thing's x."""
+    if geom.material.pattern == "stripes" and geom.kind in ("plane", "box"):
+        return np.array([1.0, 0.0, 0.0])
+    return TONE_AXIS @ rotations(np.array(geom.quaternion, np.float64))
 
 
 def _half_extents(kind: str, size: tuple[float, ...]) -> tuple[float, float, float]:

@@ -22,7 +22,6 @@ from simgen.renderers.screen import Bounds, geom_bounds, hiders
 from simgen.scene import Scene
 
 CHANNELS = ("rgb", "depth", "segmentation", "normals", "flow", "backward_flow")
-TONE_AXIS = np.array([0.6, 0.48, 0.64])  # oblique, so that spin about x, y or z all shows
 # positions in the pixel of 4 samples: no two share a row or a column (rotated grid)
 OFFSETS = np.array([[0.375, 0.125], [0.875, 0.375], [0.125, 0.625], [0.625, 0.875]], np.float32)
 _SHAPES = {
@@ -149,9 +148,8 @@ def _frames(
     geoms[..., 15:18] = (to_local @ seen_light[:, None, :, None])[..., 0]
     geoms[..., 18:24] = table.rgb.reshape(-1, 6)
     geoms[..., 24:27] = seen_centre
-    body_axis = TONE_AXIS @ table.rotation
-    geoms[..., 27:30] = (body_axis[:, None] @ to_local)[..., 0, :]
-    geoms[..., 30] = table.scale
+    geoms[..., 27:30] = (table.axis[:, None] @ to_local)[..., 0, :]
+    geoms[..., 30], geoms[..., 31] = table.scale, table.gloss
     views = np.empty((count, kernel.VIEW_COLUMNS), np.float32)
     views[:, 0:4] = cameras.intrinsics[:count]
     views[:, 4:7] = seen_light

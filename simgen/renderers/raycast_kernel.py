@@ -24,9 +24,10 @@ DX, DY, T, ID, FACE, NX, NY, NZ, R, G, B, LIT = range(0, 12 * LANES, LANES)
 SCRATCH = 12 * LANES
 
 # A geom's parameters in one frame (columns of `geoms`): camera-to-local matrix, eye and light in
-# the local frame, half extents, tones, centre and tone axis in the camera's frame, checker side.
+# the local frame, half extents, tones, centre and pattern axis in the camera's frame, the pattern's
+# scale, gloss.
 MATRIX, EYE, SIZE, LIGHT, TONE, OTHER, CENTRE, AXIS, SCALE = 0, 9, 12, 15, 18, 21, 24, 27, 30
-GEOM_COLUMNS = 31
+GLOSS, GEOM_COLUMNS = 31, 32
 # A frame's parameters: fx fy cx cy, light and up in the camera's frame, sky, ambient, intensity.
 HORIZON, ZENITH, AMBIENT, INTENSITY, VIEW_COLUMNS = 10, 13, 16, 17, 18
 
@@ -38,8 +39,18 @@ TINY = np.float32(1e-9)
 SKY_SHADE, BASE_SHADE = np.float32(0.2), np.float32(0.8)
 FULL = np.float32(255.0)
 PLANE, SPHERE, ELLIPSOID, CAPSULE, CYLINDER, BOX = range(6)
-TWO_TONE, CHECKER = 1, 2
+TWO_TONE, CHECKER, STRIPES, GRAIN = 1, 2, 3, 4
 NO_LABELS, ONE_LABEL = np.uint64(0), np.uint64(1)
+
+LEAST = np.float32(1e-3)  # of a footprint, and of a surface's turn to the eye
+# Grain: multipliers of the grid's hash (the last step is MurmurHash3's), flecks are 4 times as long
+# as wide; noise of two octaves, stretched so that both tones show
+HASH_X, HASH_Y, HASH_Z = np.uint32(0x8DA6B343), np.uint32(0xD8163841), np.uint32(0xCB1AB31F)
+HASH_MIX, HASH_SHIFT, HASH_DROP = np.uint32(0x85EBCA6B), np.uint32(15), np.uint32(8)
+HASH_UNIT, ONE_STEP = np.float32(1 / 2**24), np.uint32(1)
+THREE, FOUR, FLECK_RATIO = np.float32(3.0), np.float32(4.0), np.float32(4.0)
+COARSE_SHARE, FINE_SHARE = np.float32(1.1), np.float32(0.8)
+BROAD_SHINE, NARROW_SHINE = np.float32(0.35), np.float32(0.8)
 
 # sRGB (IEC 61966-2-1) above its linear foot, as a polynomial in sqrt(x): a weighted least squares
 # fit within 0.11 of the 255 steps
@@ -49,6 +60,7 @@ FOOT, FOOT_SLOPE = np.float32(0.0031308), np.float32(12.92)
 
 # Edges of a box with corners in binary order, of the second box behind it, and between the two
 BOX_EDGES = 12
+NARROW_PX = 3 * LANES  # rows of a narrower box are hardly fewer chunks than its rectangle
 _BOX = [(a, a | bit) for a in range(8) for bit in (1, 2, 4) if not a & bit]
 HULL_EDGES = np.array(
     _BOX + [(a + 8, b + 8) for a, b in _BOX] + [(a, a + 8) for a in range(8)], np.int32
@@ -300,7 +312,7 @@ def _checker(s, first, last, p, row, focal):
     r, g0, b = p[18], p[19], p[20]
     dr, dg, db = p[21] - r, p[22] - g0, p[23] - b
     inward = np.float32(1e-3)  # a face that lies on a cell's border belongs to the cell inside
-    least = np.float32(1e-3)
+    least = LEAST
     for c in range(first, last):
         v = s[c]
         for i in range(LANES):
@@ -329,6 +341,138 @@ def _checker(s, first, last, p, row, focal):
             v[i + R] = r + dr * mix if mine else v[i + R]
             v[i + G] = g0 + dg * mix if mine else v[i + G]
             v[i + B] = b + db * mix if mine else v[i + B]
+
+
+@jit
+def _stripes(s, first, last, p, row, focal):
+    """Stripes across the pattern's axis, averaged over the pixel's footprint like the checker."""
+    g = np.float32(row)
+    per = ONE / p[30]
+    qx, qy, qz = p[27] * per, p[28] * per, p[29] * per
+    offset = -(qx * p[24] + qy * p[25] + qz * p[26])
+    r, g0, b = p[18], p[19], p[20]
+    dr, dg, db = p[21] - r, p[22] - g0, p[23] - b
+    for c in range(first, last):
+        v = s[c]
+        for i in range(LANES):
+            mine = v[i + ID] == g
+            dx, dy, t = v[i + DX], v[i + DY], v[i + T]
+            nx, ny, nz = v[i + NX], v[i + NY], v[i + NZ]
+            facing = nx * dx + ny * dy - nz
+            facing = facing if facing < -LEAST else -LEAST
+            along = (qx * dx + qy * dy - qz) / facing
+            width = (abs(qx - nx * along) + abs(qy - ny * along)) * (t / focal) + LEAST
+            mix = HALF - HALF * _wave(t * (qx * dx + qy * dy - qz) + offset, width)
+            v[i + R] = r + dr * mix if mine else v[i + R]
+            v[i + G] = g0 + dg * mix if mine else v[i + G]
+            v[i + B] = b + db * mix if mine else v[i + B]
+
+
+@jit
+def _hash(x, y, z):
+    """A number in 0..1 that looks drawn at random for each point of an integer grid."""
+    mixed = np.uint32(np.uint32(x * HASH_X) ^ np.uint32(y * HASH_Y) ^ np.uint32(z * HASH_Z))
+    mixed = np.uint32(np.uint32(mixed ^ (mixed >> HASH_SHIFT)) * HASH_MIX)
+    mixed = np.uint32(mixed ^ (mixed >> HASH_SHIFT))
+    return np.float32(mixed >> HASH_DROP) * HASH_UNIT
+
+
+@jit
+def _noise(x, y, z):
+    """Smooth noise of mean 1/2 between hashed values on the integer grid (value noise)."""
+    fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
+    u, w, q = x - fx, y - fy, z - fz
+    u, w, q = u * u * (THREE - TWO * u), w * w * (THREE - TWO * w), q * q * (THREE - TWO * q)
+    i, j, k = np.uint32(np.int32(fx)), np.uint32(np.int32(fy)), np.uint32(np.int32(fz))
+    i1, j1, k1 = np.uint32(i + ONE_STEP), np.uint32(j + ONE_STEP), np.uint32(k + ONE_STEP)
+    a, b = _hash(i, j, k), _hash(i, j1, k)
+    a += (_hash(i1, j, k) - a) * u
+    b += (_hash(i1, j1, k) - b) * u
+    near = a + (b - a) * w
+    a, b = _hash(i, j, k1), _hash(i, j1, k1)
+    a += (_hash(i1, j, k1) - a) * u
+    b += (_hash(i1, j1, k1) - b) * u
+    return near + (a + (b - a) * w - near) * q
+
+
+@jit
+def _grain(s, first, last, p, row, focal):
+    """Flecks along the geom's x axis: two octaves of noise, each faded out where it is too fine."""
+    g = np.float32(row)
+    length = ONE / p[30]
+    width = FLECK_RATIO * length
+    m00, m01, m02 = p[0] * length, p[1] * length, p[2] * length
+    m10, m11, m12 = p[3] * width, p[4] * width, p[5] * width
+    m20, m21, m22 = p[6] * width, p[7] * width, p[8] * width
+    ox, oy, oz = p[9] * length, p[10] * width, p[11] * width
+    r, g0, b = p[18], p[19], p[20]
+    dr, dg, db = p[21] - r, p[22] - g0, p[23] - b
+    for c in range(first, last):
+        v = s[c]
+        for i in range(LANES):
+            mine = v[i + ID] == g
+            dx, dy, t = v[i + DX], v[i + DY], v[i + T]
+            t = t if mine else ZERO
+            nx, ny, nz = v[i + NX], v[i + NY], v[i + NZ]
+            facing = nx * dx + ny * dy - nz
+            facing = facing if facing < -LEAST else -LEAST
+            kx, ky = nx / facing, ny / facing
+            ax, ay, az = ONE - dx * kx, -dy * kx, kx
+            bx, by, bz = -dx * ky, ONE - dy * ky, ky
+            wx = abs(m00 * ax + m01 * ay + m02 * az) + abs(m00 * bx + m01 * by + m02 * bz)
+            wy = abs(m10 * ax + m11 * ay + m12 * az) + abs(m10 * bx + m11 * by + m12 * bz)
+            wz = abs(m20 * ax + m21 * ay + m22 * az) + abs(m20 * bx + m21 * by + m22 * bz)
+            cells = wx if wx > wy else wy  # of the grid in a pixel
+            cells = (cells if cells > wz else wz) * (t / focal)
+            coarse, fine = TWO - TWO * cells, TWO - FOUR * cells
+            coarse = coarse if coarse > ZERO else ZERO
+            coarse = coarse if coarse < ONE else ONE
+            fine = fine if fine > ZERO else ZERO
+            fine = fine if fine < ONE else ONE
+            x = t * (m00 * dx + m01 * dy - m02) + ox
+            y = t * (m10 * dx + m11 * dy - m12) + oy
+            z = t * (m20 * dx + m21 * dy - m22) + oz
+            mix = COARSE_SHARE * coarse * (_noise(x, y, z) - HALF)
+            mix += FINE_SHARE * fine * (_noise(TWO * x + HALF, TWO * y, TWO * z + HALF) - HALF)
+            mix += HALF
+            mix = mix if mix > ZERO else ZERO
+            mix = mix if mix < ONE else ONE
+            v[i + R] = r + dr * mix if mine else v[i + R]
+            v[i + G] = g0 + dg * mix if mine else v[i + G]
+            v[i + B] = b + db * mix if mine else v[i + B]
+
+
+@jit
+def _highlight(s, first, last, p, row, view):
+    """Add the light's white highlight (Blinn 1977) to lanes that show this lit, shaded geom.
+
+    Two lobes, cosines to the 16th and the 64th: satin has the broad one, polish the narrow one.
+    """
+    g = np.float32(row)
+    lx, ly, lz = view[4], view[5], view[6]
+    gloss, intensity = p[31], view[17]
+    broad = BROAD_SHINE * intensity * gloss * (ONE - HALF * gloss)
+    narrow = NARROW_SHINE * intensity * gloss * gloss
+    for c in range(first, last):
+        v = s[c]
+        for i in range(LANES):
+            dx, dy, t = v[i + DX], v[i + DY], v[i + T]
+            near = ONE / math.sqrt(dx * dx + dy * dy + ONE)
+            hx, hy, hz = lx - dx * near, ly - dy * near, lz + near
+            x = v[i + NX] * hx + v[i + NY] * hy + v[i + NZ] * hz
+            square = hx * hx + hy * hy + hz * hz
+            x = (x if x > ZERO else ZERO) / math.sqrt(square if square > TINY else TINY)
+            x *= x
+            x *= x
+            x *= x
+            x *= x
+            shine = x * broad + x * x * x * x * narrow
+            shine *= FOG / (t * t + FOG)
+            shine = shine if (v[i + ID] == g) & (v[i + LIT] > ZERO) else ZERO
+            red, green, blue = v[i + R] + shine, v[i + G] + shine, v[i + B] + shine
+            v[i + R] = red if red < ONE else ONE
+            v[i + G] = green if green < ONE else ONE
+            v[i + B] = blue if blue < ONE else ONE
 
 
 @jit
@@ -536,7 +680,7 @@ def _span(edges, chunks, low, high):
 
 
 @jit
-def _fill_spans(spans, box, outline, edges):
+def _fill_spans(spans, box, outline, edges, narrow):
     """Pixels x0, x1 of every row in a box that the hull of projected points may touch.
 
     Args:
@@ -544,9 +688,10 @@ def _fill_spans(spans, box, outline, edges):
         box: Bounds x0 x1 y0 y1 of the points.
         outline: (point, 2) float32 px; NaN first: somewhere behind the camera, so the whole box.
         edges: (edge, 2) of points, the hull's own among them.
+        narrow: Boxes up to so many pixels wide are taken whole.
     """
     x0, x1, y0, y1 = box[0], box[1], box[2], box[3]
-    if outline[0, 0] != outline[0, 0]:
+    if (outline[0, 0] != outline[0, 0]) | (x1 - x0 <= narrow):
         for y in range(y0, y1):
             spans[y, 0], spans[y, 1] = x0, x1
         return
@@ -569,10 +714,11 @@ def _fill_spans(spans, box, outline, edges):
 
 
 @jit
-def _fill_all_spans(own, shadow, boxes, outlines, edges):
+def _fill_all_spans(own, shadow, boxes, outlines, thin, edges):
     for g in range(len(boxes)):
-        _fill_spans(own[g], boxes[g, 0:4], outlines[g], edges[:BOX_EDGES])
-        _fill_spans(shadow[g], boxes[g, 4:8], outlines[g], edges)
+        narrow = 0 if thin[g] else NARROW_PX
+        _fill_spans(own[g], boxes[g, 0:4], outlines[g], edges[:BOX_EDGES], narrow)
+        _fill_spans(shadow[g], boxes[g, 4:8], outlines[g], edges, NARROW_PX)
 
 
 @jit
@@ -590,6 +736,10 @@ def _trace(s, chunks, edges, y, geoms, kinds, patterns, boxes, own, shadow, view
             first, last = _span(edges, chunks, own[g, y, 0], own[g, y, 1])
             if patterns[g] == CHECKER:
                 _checker(s, first, last, geoms[g], g, view[0])
+            elif patterns[g] == STRIPES:
+                _stripes(s, first, last, geoms[g], g, view[0])
+            elif patterns[g] == GRAIN:
+                _grain(s, first, last, geoms[g], g, view[0])
             else:
                 _paint(s, first, last, geoms[g], g, patterns[g], view[0])
     for g in range(len(kinds)):
@@ -597,6 +747,10 @@ def _trace(s, chunks, edges, y, geoms, kinds, patterns, boxes, own, shadow, view
             first, last = _span(edges, chunks, shadow[g, y, 0], shadow[g, y, 1])
             _shadow(s, first, last, geoms[g], kinds[g], g)
     _finish(s, chunks, view)
+    for g in range(len(kinds)):
+        if (geoms[g, GLOSS] > ZERO) & (boxes[g, 2] <= y < boxes[g, 3]):
+            first, last = _span(edges, chunks, own[g, y, 0], own[g, y, 1])
+            _highlight(s, first, last, geoms[g], g, view)
 
 
 @jit
@@ -748,7 +902,7 @@ def draw(
     shadow = np.empty((len(kinds), height, 2), np.int32)
     for t in range(len(views)):
         view, box = views[t], boxes[t]
-        _fill_all_spans(own, shadow, box, outlines[t], HULL_EDGES)
+        _fill_all_spans(own, shadow, box, outlines[t], thin[t], HULL_EDGES)
         for y in range(height):
             chunks = _aim(s, edges, y, width, view)
             _trace(
@@ -819,7 +973,8 @@ def silhouettes(geoms, views, kinds, bodies, boxes, outlines, segmentation, hide
     for t in range(len(views)):
         for g in range(len(kinds)):
             if not unchanged[t, bodies[g]]:
-                _fill_spans(own[g], boxes[t, g, 0:4], outlines[t, g], HULL_EDGES[:BOX_EDGES])
+                outline = outlines[t, g]
+                _fill_spans(own[g], boxes[t, g, 0:4], outline, HULL_EDGES[:BOX_EDGES], NARROW_PX)
         shown[:] = 0
         for y in range(height):
             row = segmentation[t, y, :, 0]

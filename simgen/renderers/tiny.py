@@ -2,7 +2,7 @@
 
 Kept for people who want it and as a second check. It draws no shadows (TinyRenderer's are a moire
 over the whole floor); round shapes are meshes of ours, because its own are coarse; planes are
-plates of 60 m; two-tone and checkered materials show the mean of their tones.
+plates of 60 m; a pattern shows as the mean of its tones, and nothing shines.
 """
 
 from __future__ import annotations
