@@ -71,7 +71,7 @@ def tell(
     told["false"] = falsified(told, facts, words, choose)
     captions = {name: " ".join(s.text for s in sentences) for name, sentences in told.items()}
     clauses = tuple(
-        clause.told(name)
+        clause.told(name, facts)
         for name, sentences in told.items()
         for sentence in sentences
         for clause in sentence.clauses
@@ -82,17 +82,17 @@ def tell(
 def short(facts: Facts, words: Words, choose: Choices) -> list[Sentence]:
     """One sentence: who does what, how it ends, and what the camera does."""
     things = subjects(facts, words)
-    said = roll_call(facts, things, bool(words.opening))
+    said = roll_call(facts, things, acting=bool(words.opening) and not words.together)
     glue = ["", *[", with "] * (len(said) - 1)]
-    doing = opening(words, choose, facts) or measured(facts, things)
+    doing = opening(facts, things, words, choose) or measured(facts, things)
     doing += releases(facts)
     comma = ", " if len(said) > 1 else " "
-    for number_, deed in enumerate(doing):
-        last = number_ == len(doing) - 1
-        glue.append(comma if number_ == 0 else " and " if last else ", ")
+    for at, deed in enumerate(doing):
+        last = at == len(doing) - 1
+        glue.append(comma if at == 0 else " and " if last else ", ")
         said.append(deed)
     for end in ending(facts, things, words, choose):
-        glue.append(", and " if end.text.split()[0] in STATIVE else ", then ")
+        glue.append(then(end))
         said.append(end)
     if not words.opening:
         where = place(facts)
@@ -106,6 +106,11 @@ def short(facts: Facts, words: Words, choose: Choices) -> list[Sentence]:
     return [Sentence((*said, camera), joint=glue)]
 
 
+def then(end: Clause) -> str:
+    """What joins an ending to what went before."""
+    return ", and " if end.text.split()[0] in STATIVE else ", then "
+
+
 def dense(facts: Facts, words: Words, choose: Choices) -> list[Sentence]:
     """Sentences: what is there, what happens in order, how it ends, where the camera is."""
     things = subjects(facts, words)
@@ -113,15 +118,22 @@ def dense(facts: Facts, words: Words, choose: Choices) -> list[Sentence]:
     sentences = [
         Sentence(tuple(inventory(facts, things)), lead, "and"),
         Sentence(tuple(surroundings(facts))),
-        Sentence(tuple(opening(words, choose, facts, of=things))),
+        story(facts, things, words, choose),
         Sentence(tuple(deeds.dense_clauses(facts, words.events, choose)), in_time=True),
-        Sentence(tuple(ending(facts, things, words, choose, named=True))),
         *(
-            Sentence(tuple(shot), joint=["", *[", "] * (len(shot) - 1)])
+            Sentence(tuple(shot), joint=["", "; ", ", "] if len(shot) > 2 else ", ")
             for shot in camera_phrases.dense_clauses(facts, choose)
         ),
     ]
     return [sentence for sentence in sentences if sentence.clauses]
+
+
+def story(facts: Facts, things: list[str], words: Words, choose: Choices) -> Sentence:
+    """The family's own words: what goes on, and how it ends."""
+    told = opening(facts, things, words, choose, named=True)
+    ends = ending(facts, things, words, choose, named=not told)
+    glue = [""] * len(told) + ([then(end) for end in ends] if told else [""] * len(ends))
+    return Sentence((*told, *ends), joint=glue)
 
 
 def timeline(facts: Facts, words: Words, choose: Choices) -> list[Sentence]:
@@ -130,7 +142,7 @@ def timeline(facts: Facts, words: Words, choose: Choices) -> list[Sentence]:
     told = camera_phrases.timeline_clauses(facts, choose)
     told += rests_and_falls(facts, things)
     told += deeds.timeline_clauses(facts, words.events, choose)
-    for whole in opening(words, choose, facts, of=things):
+    for whole in opening(facts, things, words, choose, named=True):
         told.append(from_the_start(facts, whole))
     for end in ending(facts, things, words, choose, named=True):
         told.append(by_the_end(facts, end))

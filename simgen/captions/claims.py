@@ -18,7 +18,7 @@ from typing import Any
 Facts = dict[str, Any]
 Claim = dict[str, Any]
 ROUNDING = 1e-9
-EVENT = re.compile(r"e\d+")
+EVENT = re.compile(r"e\d+(?=\.|$)")  # an id, at a path's beginning
 RELATIONS = ("is", "near", "at_least", "at_most", "below")
 
 
@@ -61,30 +61,41 @@ def resolve(facts: Facts, path: str) -> Any:
     Raises:
         KeyError: There is no such fact.
     """
-    for part in path.split("."):
-        if not isinstance(facts, Mapping):
+    for part in full(path).split("."):
+        if not isinstance(facts, dict):
             raise KeyError(path)
         facts = facts[part]
     return facts
 
 
+def full(path: str) -> str:
+    """The path from the root: events are cited by their id alone.
+
+    >>> full("e3.start_s"), full("outcome.label")
+    ('events.e3.start_s', 'outcome.label')
+    """
+    return f"events.{path}" if EVENT.match(path) else path
+
+
 def members(facts: Facts, wanted: Mapping[str, Any]) -> list[str]:
     """Paths of the members of a group that a count counts."""
     group = wanted["of"]
-    events = group == "events"
-    inside = facts if events else facts.get(group, {})
-    fields = [(k, v if isinstance(v, list) else [v]) for k, v in wanted.items() if k != "of"]
-    return [
-        name if events else f"{group}.{name}"
-        for name, fact in inside.items()
-        if (not events or EVENT.fullmatch(name)) and all(fact.get(k) in v for k, v in fields)
-    ]
+    found = facts.get(group, {})
+    for field, value in wanted.items():
+        if field != "of":
+            values = value if isinstance(value, list) else (value,)
+            found = {name: fact for name, fact in found.items() if fact.get(field) in values}
+    return list(found) if group == "events" else [f"{group}.{name}" for name in found]
 
 
 def replaced(facts: Facts, path: str, value: Any) -> Facts:
     """The facts with another value at one path; the given ones stay as they are."""
-    first, _, rest = path.partition(".")
-    return {**facts, first: replaced(facts[first], rest, value) if rest else value}
+    return put(facts, full(path).split("."), value)
+
+
+def put(facts: Facts, parts: list[str], value: Any) -> Facts:
+    first, *rest = parts
+    return {**facts, first: put(facts[first], rest, value) if rest else value}
 
 
 def evidence(claims: Iterable[Claim], facts: Facts) -> list[str]:
@@ -94,6 +105,6 @@ def evidence(claims: Iterable[Claim], facts: Facts) -> list[str]:
         if "count" in claim:
             found |= dict.fromkeys(members(facts, claim["count"]))
         else:
-            first = claim["path"].partition(".")[0]
-            found[first if EVENT.fullmatch(first) else claim["path"]] = None
+            event = EVENT.match(claim["path"])
+            found[event[0] if event else claim["path"]] = None
     return list(found)

@@ -32,24 +32,23 @@ class Clause:
     claims: tuple[Claim, ...]
     write: Writer
     at_s: float = 0.0
-    evidence: tuple[str, ...] = ()
-    false: bool = False
+    true: Clause | None = None  # what a false one is told instead of
 
-    def told(self, caption: str) -> dict[str, Any]:
+    def told(self, caption: str, facts: Facts) -> dict[str, Any]:
         """As it is stored."""
         record = {
             "caption": caption,
             "text": self.text,
-            "evidence": list(self.evidence),
+            "evidence": evidence((self.true or self).claims, facts),
             "claims": list(self.claims),
         }
-        return record | {"false": True} if self.false else record
+        return record | {"false": True} if self.true else record
 
 
 def clause(facts: Facts, write: Writer) -> Clause:
     """What the writer says of the facts."""
     text, claims, at_s = write(facts)
-    return Clause(text, tuple(claims), write, at_s, tuple(evidence(claims, facts)))
+    return Clause(text, tuple(claims), write, at_s)
 
 
 @dataclass(frozen=True)
@@ -116,22 +115,20 @@ def stated(facts: Facts, path: str) -> Claim:
 
 
 def noun(fact: Mapping[str, Any], *, sized: bool = False, more: str = "") -> str:
-    """Size, `more`, colour and label; a thing of many parts has no one colour.
+    """Size, `more`, colour and label; a thing of many colours has none.
 
-    >>> noun({"label": "ball", "colour": "red", "size_word": "small", "parts": 1}, sized=True)
+    >>> noun({"label": "ball", "colour": "red", "size_word": "small"}, sized=True)
     'small red ball'
     """
-    colour = fact["colour"] if fact["parts"] == 1 else ""
-    words = (fact["size_word"] if sized else "", more, colour, fact["label"])
+    words = (fact["size_word"] if sized else "", more, fact["colour"], fact["label"])
     return " ".join(word for word in words if word)
 
 
 def noun_claims(facts: Facts, name: str, *, sized: bool) -> list[Claim]:
     """What a noun says of an object."""
     fact = facts["objects"][name]
-    fields = ["label"] + ["colour"] * (fact["parts"] == 1)
-    fields += ["size_word"] * bool(sized and fact["size_word"])
-    return [stated(facts, f"objects.{name}.{field}") for field in fields]
+    fields = ("label", "colour", "size_word") if sized else ("label", "colour")
+    return [{"path": f"objects.{name}.{f}", "is": fact[f]} for f in fields if fact[f]]
 
 
 def a_thing(facts: Facts, name: str, *, more: str = "") -> tuple[str, list[Claim]]:
@@ -143,7 +140,7 @@ def a_thing(facts: Facts, name: str, *, more: str = "") -> tuple[str, list[Claim
 def the(facts: Facts, name: str) -> tuple[str, list[Claim]]:
     """`the red ball`, `the floor`; with its size where another thing has the same name."""
     if fact := facts["objects"].get(name):
-        sized = sum(noun(f) == noun(fact) for f in facts["objects"].values()) > 1
+        sized = fact["has_namesake"]
         return f"the {noun(fact, sized=sized)}", noun_claims(facts, name, sized=sized)
     label = facts["setting"][name]["label"]
     return f"the {label or name.replace('_', ' ')}", [stated(facts, f"setting.{name}.label")]

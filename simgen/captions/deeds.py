@@ -35,7 +35,7 @@ TEMPLATES: Templates = {
     ),
     "touch": (
         "{subject} touches {other}[ with the {part}]",
-        "{subject} is in touch with {other}[ with the {part}]",
+        "{subject} makes contact with {other}[, the {part} first]",
     ),
     "release": ("{subject} lets go[ of {other}]",),
     "catch": ("{subject} catches {other}", "{subject} grasps {other}"),
@@ -45,8 +45,8 @@ TEMPLATES: Templates = {
     "shot": ("{subject} is shot", "{subject} leaves the hand"),
     "swish": ("{subject} drops through the net",),
     "apex": (
-        "{subject} reaches the top of its flight",
-        "{subject} reaches its highest point in flight",
+        "{subject} reaches the top of the flight",
+        "{subject} reaches the highest point of the flight",
     ),
     "occlusion": (
         "{subject} is hidden[ behind {behind}]", "{subject} is out of sight[ behind {behind}]",
@@ -71,7 +71,7 @@ UNSEEN = ("occlusion", "out_of_frame")  # told from when to when
 
 def told(facts: Facts) -> list[str]:
     """The events worth a clause, by start: every kind, but only the most forceful touches."""
-    events = {name: fact for name, fact in facts.items() if is_event(fact)}
+    events = facts["events"]
     touches = [n for n, e in events.items() if e["kind"] == "contact"]
     noticed = [n for n in touches if events[n]["deed"] in TOUCHES and deed_of(events[n]) != "brush"]
     chosen = sorted(noticed, key=lambda n: -events[n]["change_m_s"])[:MOST]
@@ -82,10 +82,6 @@ def told(facts: Facts) -> list[str]:
     ]  # fmt: skip
     chosen += apexes if len(apexes) <= MOST_APEXES else []
     return sorted(chosen, key=lambda n: (events[n]["start_s"], int(n[1:])))
-
-
-def is_event(fact: Any) -> bool:
-    return isinstance(fact, dict) and "deed" in fact
 
 
 def deed_of(event: Mapping[str, Any]) -> str:
@@ -104,8 +100,8 @@ def action(facts: Facts, name: str, share: float, own: Templates) -> tuple[str, 
         share: Which of the wordings, 0 to 1.
         own: The family's phrases for kinds of events; they continue `the <label>`.
     """
-    event = facts[name]
-    claims = [stated(facts, f"{name}.{field}") for field in ("kind", "deed")]
+    event = facts["events"][name]
+    claims = [{"path": f"{name}.{field}", "is": event[field]} for field in ("kind", "deed")]
     if event["kind"] == "change":
         claims.append(stated(facts, f"{name}.value"))
     if event["kind"] in own:
@@ -156,7 +152,7 @@ def dense_clauses(facts: Facts, own: Templates, choose: Choices) -> list[Clause]
         clause(facts, partial(at_times, group=group, share=choose.share(), own=own))
         for group in groups(facts, names)
     ]
-    if any(facts[n]["deed"] in COUNTED and n not in names for n in facts if is_event(facts[n])):
+    if any(e["deed"] in COUNTED and n not in names for n, e in facts["events"].items()):
         clauses.append(clause(facts, in_all))
     return clauses
 
@@ -175,14 +171,14 @@ def in_all(facts: Facts) -> Said:
 
 def at_times(facts: Facts, *, group: Sequence[str], share: float, own: Templates) -> Said:
     text, claims = action(facts, group[0], share, own)
-    first = facts[group[0]]
+    first = facts["events"][group[0]]
     if first["kind"] in UNSEEN:
         when, of_time = from_to(facts, group[0])
         return Said(f"{text} {when}", claims + of_time, first["start_s"])
     for name in group:
         claims += action(facts, name, share, own)[1] if name != group[0] else []
-        claims.append(number(f"{name}.start_s", f"{facts[name]['start_s']:.1f}"))
-    starts = sorted(facts[name]["start_s"] for name in group)
+        claims.append(number(f"{name}.start_s", f"{facts['events'][name]['start_s']:.1f}"))
+    starts = sorted(facts["events"][name]["start_s"] for name in group)
     return Said(f"at {at(*starts)} {text}", claims, starts[0])
 
 
@@ -191,8 +187,8 @@ def groups(facts: Facts, names: Sequence[str]) -> list[list[str]]:
     alike = ("kind", "deed", "subject", "other", "part", "hitter", "lasts")
     found: list[list[str]] = []
     for name in names:
-        event = facts[name]
-        last = facts[found[-1][0]] if found else None
+        event = facts["events"][name]
+        last = facts["events"][found[-1][0]] if found else None
         same = last is not None and all(event[field] == last[field] for field in alike)
         if same and event["kind"] not in UNSEEN:
             found[-1].append(name)
@@ -203,7 +199,7 @@ def groups(facts: Facts, names: Sequence[str]) -> list[list[str]]:
 
 def from_to(facts: Facts, name: str) -> tuple[str, list[Claim]]:
     """`from 0.4 to 0.9 s`, `from 0.4 s to the end`, `at 0.4 s`."""
-    event = facts[name]
+    event = facts["events"][name]
     start, end = f"{event['start_s']:.1f}", f"{event['end_s']:.1f}"
     claims = [number(f"{name}.start_s", start)]
     if event["lasts"]:
@@ -221,7 +217,7 @@ def timeline_clauses(facts: Facts, own: Templates, choose: Choices) -> list[Clau
 
 
 def timed(facts: Facts, *, name: str, share: float, own: Templates) -> Said:
-    event = facts[name]
+    event = facts["events"][name]
     lasting = event["kind"] in UNSEEN or event["deed"] == "stay"
     end_s = event["end_s"] if lasting else event["start_s"]
     text, claims = action(facts, name, share, own)

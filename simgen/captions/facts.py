@@ -1,16 +1,17 @@
 """The facts of a clip that captions may state, by path; nothing else may be claimed.
 
 objects.<name>.label, colour, kind, size_m, size_word, mass_kg, restitution, parts, loose,
-        fall_m, travel_m, falls_until_s, drop_m, still_from_s
+        has_namesake,        fall_m, travel_m, falls_until_s, drop_m, still_from_s
 setting.<name>.label, colour, visible
 shots.<n>.setting, start_s, end_s, camera.<as simgen.captions.camera_terms has it>
 outcome.label, outcome.margins.<name>
 family, gravity_m_s2, duration_s
-e0, e1, ...                     an event, as simgen.captions.happenings has it
+events.e0, e1, ...              (cited as e0, e1) as simgen.captions.happenings has it
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,13 +19,13 @@ import numpy as np
 from simgen.captions.camera_terms import camera_facts
 from simgen.captions.claims import Facts
 from simgen.captions.happenings import happenings
-from simgen.captions.records import Record, ShotRecord, stored
+from simgen.captions.records import Record, ShotRecord, are_separate, stored
 
 if TYPE_CHECKING:
     from simgen.store.reader import Dataset
 
 SMALL, LARGE = 0.75, 1.33  # of the median size of the clip's things: a difference that shows
-STILL_M_S = 0.03  # a thing that moves less has come to rest
+STILL_M_S, STILL_RAD_S = 0.03, 0.15  # a thing that moves and turns less has come to rest
 RISE_M = 0.02  # what rises first by more does not fall from the start on
 PARKED_M = -50.0  # a body that was taken away waits below this
 
@@ -46,10 +47,14 @@ def gather(record: Record) -> Facts:
             rows.setdefault(body["object"], []).append(row)
     things = {name: thing(record, found) for name, found in rows.items()}
     loose = [fact for fact in things.values() if fact["loose"]]  # only these have a size to compare
-    median = np.median([fact["size_m"] for fact in loose]) if loose else 1.0
+    sizes = sorted(fact["size_m"] for fact in loose) or [1.0]
+    middle = (sizes[len(sizes) // 2] + sizes[(len(sizes) - 1) // 2]) / 2
     for fact in loose:
-        ratio = fact["size_m"] / median
+        ratio = fact["size_m"] / middle
         fact["size_word"] = "small" if ratio <= SMALL else "large" if ratio >= LARGE else ""
+    names = Counter((fact["colour"], fact["label"]) for fact in things.values())
+    for fact in things.values():
+        fact["has_namesake"] = names[fact["colour"], fact["label"]] > 1
     return {
         "family": record.family,
         "objects": things,
@@ -70,27 +75,31 @@ def gather(record: Record) -> Facts:
         "outcome": {"label": record.outcome, "margins": record.margins},
         "gravity_m_s2": float(np.linalg.norm(record.gravity)),
         "duration_s": record.duration_s,
-        **happenings(record),
+        "events": happenings(record),
     }
 
 
 def thing(record: Record, rows: list[int]) -> Facts:
     """What is known about one moving object, from its first body and all of its parts."""
     first = record.bodies[rows[0]]
+    colours = {record.bodies[row]["colour"] for row in rows}
     mass = np.array([record.bodies[row]["mass_kg"] for row in rows])
+    separate = are_separate(record.bodies, rows)
+    if separate:  # one thing in several places at once, such as a character's doubles
+        rows, mass = rows[:1], mass[:1]
     centre = np.einsum("tbi,b->ti", record.centre_of_mass[:, rows], mass / mass.sum())
     centre = centre[centre[:, 2] > PARKED_M]
     fall = fall_of(record, rows, centre[:, 2])
     return {
         "label": first["label"] or first["kind"],
-        "colour": first["colour"],
+        "colour": first["colour"] if len(colours) == 1 else "",
         "kind": first["kind"],
         "size_m": size_m(first),
         "size_word": "",
         "mass_kg": float(mass.sum()),
         "restitution": float(first["restitution"]),
         "parts": len(rows),
-        "loose": len(rows) == 1 and first["free"],
+        "loose": len(rows) == 1 and first["free"] and not separate,
         "fall_m": float(centre[0, 2] - centre[:, 2].min()),
         "travel_m": float(np.sqrt(((centre - centre[0]) ** 2).sum(1).max())),
         "still_from_s": still_from_s(record, rows),
@@ -117,10 +126,15 @@ def fall_of(record: Record, rows: list[int], height: np.ndarray) -> Facts:
 
 def still_from_s(record: Record, rows: list[int]) -> float | None:
     """When the object came to rest for good; None if it still moves at the clip's end."""
-    speed = np.sqrt((record.velocity[:, rows] ** 2).sum(-1).max(1))
-    moving = np.flatnonzero(speed > STILL_M_S)
-    first = int(moving[-1]) + 1 if len(moving) else 0
-    return first / record.frame_rate_hz if first < len(speed) else None
+    centre, spin = record.centre_of_mass[:, rows], record.angular_velocity[:, rows]
+    if centre[-1, :, 2].min() < PARKED_M:
+        return None
+    step_m = STILL_M_S / record.frame_rate_hz
+    moves = (np.diff(centre, axis=0) ** 2).sum(-1).max(1) > step_m**2
+    moves |= (spin[1:] ** 2).sum(-1).max(1) > STILL_RAD_S**2
+    frames = np.flatnonzero(moves)
+    first = int(frames[-1]) + 2 if len(frames) else 0
+    return first / record.frame_rate_hz if first < len(centre) else None
 
 
 def size_m(body: dict[str, Any]) -> float:

@@ -6,7 +6,9 @@ only if it then fails its check against the true facts.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from simgen.captions.camera_phrases import MIRRORED
 from simgen.captions.claims import EVENT, Facts, check, members, replaced, resolve
@@ -32,13 +34,18 @@ def falsified(
     """
     for kind in choose.shuffled(sorted(KINDS)):
         for base in choose.shuffled(("dense", "short")):
-            places = [(i, j) for i, said in enumerate(told[base]) for j in range(len(said.clauses))]
-            for i, j in choose.shuffled(places):
-                sentence = told[base][i]
-                lie = lied(sentence.clauses[j], facts, words, kind, choose)
-                if lie is None or (kind in NAMING and referred(told[base], sentence.clauses[j])):
-                    continue
-                return [*told[base][:i], sentence.with_clause(j, lie), *told[base][i + 1 :]]
+            sentences = told[base]
+            clauses = [
+                (i, j, true) for i, said in enumerate(sentences)
+                for j, true in enumerate(said.clauses)
+            ]  # fmt: skip
+            if kind in NAMING:  # another name in one of several places would give the lie away
+                times = Counter(name for *_, true in clauses for name in named_in(true))
+                clauses = [c for c in clauses if all(times[n] == 1 for n in named_in(c[2]))]
+            for i, j, true in choose.shuffled(clauses):
+                if lie := lied(true, facts, words, kind, choose):
+                    changed = sentences[i].with_clause(j, lie)
+                    return [*sentences[:i], changed, *sentences[i + 1 :]]
     raise AssertionError("a caption without anything that could be false")
 
 
@@ -47,19 +54,14 @@ def lied(true: Clause, facts: Facts, words: Words, kind: str, choose: Choices) -
     for altered in KINDS[kind](true, facts, words, choose):
         told = clause(altered, true.write)
         if told.text != true.text and not check({"claims": told.claims}, facts):
-            return Clause(told.text, told.claims, told.write, told.at_s, true.evidence, false=True)
+            return replace(told, true=true)
     return None
 
 
-def referred(sentences: list[Sentence], named: Clause) -> bool:
-    """Whether other clauses use the name: one changed there would give the lie away."""
-    paths = {claim["path"].rpartition(".")[0] for claim in named.claims if "path" in claim}
-    things = {path for path in paths if path.startswith("objects.")}
-    others = (c for sentence in sentences for c in sentence.clauses if c is not named)
-    return any(
-        claim.get("path", "").rpartition(".")[0] in things
-        for other in others for claim in other.claims
-    )  # fmt: skip
+def named_in(true: Clause) -> set[str]:
+    """Paths of the objects that the clause describes."""
+    paths = (claim["path"].rpartition(".")[0] for claim in true.claims if "path" in claim)
+    return {path for path in paths if path.startswith("objects.")}
 
 
 def colour(true: Clause, facts: Facts, words: Words, choose: Choices) -> Altered:
@@ -87,16 +89,16 @@ def count(true: Clause, facts: Facts, words: Words, choose: Choices) -> Altered:
     for claim in choose.shuffled(true.claims):
         if "count" not in claim or "is" not in claim:
             continue
-        found = members(facts, claim["count"])
-        if not found:
+        found, group = members(facts, claim["count"]), claim["count"]["of"]
+        alone = group == "shots" and len(true.claims) > 1  # the cuts are told
+        if not found or alone or (group == "setting" and len(found) == 1):
             continue
-        group, _, name = found[-1].rpartition(".")
-        holder = resolve(facts, group) if group else facts
-        more = {**holder, "e999" if not group else f"{name}_twin": holder[name]}
+        holder, name = facts[group], found[-1].rpartition(".")[2]
+        more = {**holder, f"{name}_again": holder[name]}
         fewer = {key: value for key, value in holder.items() if key != name}
         changed = [more, fewer] if len(found) > 1 else [more]
         for other in choose.shuffled(changed):
-            yield {**facts, group: other} if group else other
+            yield {**facts, group: other}
 
 
 def time(true: Clause, facts: Facts, words: Words, choose: Choices) -> Altered:
@@ -104,15 +106,14 @@ def time(true: Clause, facts: Facts, words: Words, choose: Choices) -> Altered:
     end_s = facts["duration_s"]
     least = max(SHIFT_S, SHIFT_SHARE * end_s)
     for name in {c["path"].partition(".")[0] for c in true.claims if is_start(c)}:
-        event = facts[name]
+        event = facts["events"][name]
         lasts_s = event["end_s"] - event["start_s"]
         room = [(EARLIEST_S, event["start_s"] - least), (event["start_s"] + least, end_s - lasts_s)]
         for low, high in choose.shuffled([r for r in room if r[0] < r[1]]):
             start = low + choose.share() * (high - low)
             fields = ("deed", "subject", "other")
             alike = [
-                e for n, e in facts.items()
-                if EVENT.fullmatch(n) and all(e[f] == event[f] for f in fields)
+                e for e in facts["events"].values() if all(e[f] == event[f] for f in fields)
             ]  # fmt: skip
             if all(abs(e["start_s"] - start) > NEAR_S for e in alike):
                 moved = {f"{name}.start_s": start, f"{name}.end_s": start + lasts_s}
@@ -130,7 +131,7 @@ def who(true: Clause, facts: Facts, words: Words, choose: Choices) -> Altered:
         name, _, role = claim.get("path", "").partition(".")
         if not EVENT.fullmatch(name) or role not in ("subject", "other", "behind"):
             continue
-        event = facts[name]
+        event = facts["events"][name]
         group = "objects" if claim["is"] in facts["objects"] else "setting"
         others = [n for n, fact in facts[group].items() if group == "objects" or fact["label"]]
         for other in choose.shuffled(others):
@@ -139,7 +140,7 @@ def who(true: Clause, facts: Facts, words: Words, choose: Choices) -> Altered:
             altered = replaced(facts, claim["path"], other)
             if event["hitter"] == claim["is"]:
                 altered = replaced(altered, f"{name}.hitter", other)
-            if not happened(facts, altered[name]):
+            if not happened(facts, altered["events"][name]):
                 yield altered
 
 
@@ -155,7 +156,7 @@ def happened(facts: Facts, event: Facts) -> bool:
         both = sorted((called(e["subject"]), called(e["other"])))
         return e["kind"], *both, called(e["behind"])
 
-    return any(shape(e) == shape(event) for n, e in facts.items() if EVENT.fullmatch(n))
+    return any(shape(e) == shape(event) for e in facts["events"].values())
 
 
 def part(true: Clause, facts: Facts, words: Words, choose: Choices) -> Altered:

@@ -19,7 +19,7 @@ import numpy as np
 
 from simgen.cameras import rotation_matrix
 from simgen.captions.claims import Facts
-from simgen.captions.records import Record
+from simgen.captions.records import Record, are_separate
 
 NOTICED_M_S = 0.3  # a touch that changes a thing's speed by less goes unnoticed
 MERGE_S = 0.25  # a thing of many parts (hands, knees) touches once in this time
@@ -39,9 +39,10 @@ def happenings(record: Record) -> Facts:
     """Every event by its id."""
     bodies = {body["name"]: body for body in record.bodies}
     rows = {body["name"]: row for row, body in enumerate(record.bodies)}
-    parts: dict[str, int] = {}
-    for body in record.bodies:
-        parts[body["object"]] = parts.get(body["object"], 0) + 1
+    whole: dict[str, list[int]] = {}
+    for row, body in enumerate(record.bodies):
+        whole.setdefault(body["object"], []).append(row)
+    parts = {name: 1 if are_separate(record.bodies, of) else len(of) for name, of in whole.items()}
     told = {}
     for event in record.events:
         a, b = bodies.get(event["body_a"]), bodies.get(event["body_b"])
@@ -111,11 +112,10 @@ def deed(event: dict[str, Any], *, both_move: bool, of_parts: bool) -> str:
 
 def part_of(body: str) -> str:
     """
-    >>> part_of("left_foot"), part_of("right_upper_arm"), part_of("tail")
-    ('feet', 'arms', 'tail')
+    >>> part_of("left_foot"), part_of("right_upper_arm"), part_of("rod")
+    ('feet', 'arms', '')
     """
-    word = body.removeprefix("left_").removeprefix("right_")
-    return PARTS.get(word.split("_")[-1], word.replace("_", " "))
+    return PARTS.get(body.split("_")[-1], "")
 
 
 def hits(record: Record, event: dict[str, Any], rows: dict[str, int]) -> str:

@@ -36,17 +36,21 @@ def listed(items: Sequence[str]) -> str:
 
 def plural(word: str) -> str:
     """
-    >>> plural("box"), plural("ball")
-    ('boxes', 'balls')
+    >>> plural("box"), plural("ball"), plural("legs")
+    ('boxes', 'balls', 'legs')
     """
+    if word.endswith("s") and not word.endswith("ss"):
+        return word
     return f"{word}es" if word.endswith(("s", "x", "ch", "sh")) else f"{word}s"
 
 
 def article(phrase: str) -> str:
     """
-    >>> article("orange ball")
-    'an orange ball'
+    >>> article("orange ball"), article("grey legs")
+    ('an orange ball', 'grey legs')
     """
+    if plural(phrase) == phrase:
+        return phrase
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from simgen.store.reader import Dataset  # it stores captions, so it imports them
 
 
+ARRAYS = ("position", "quaternion", "velocity", "angular_velocity", "centre_of_mass")
+
+
 @dataclass(frozen=True)
 class ShotRecord:
     """One shot. Its cameras have exactly its frames, as the store has no more of them in a row."""
@@ -45,6 +48,7 @@ class Record:
     position: Float64[np.ndarray, "time body 3"]
     quaternion: Float64[np.ndarray, "time body 4"]
     velocity: Float64[np.ndarray, "time body 3"]
+    angular_velocity: Float64[np.ndarray, "time body 3"]
     centre_of_mass: Float64[np.ndarray, "time body 3"]
 
     @property
@@ -60,7 +64,6 @@ def recorded(
     events: tuple[Event, ...],
 ) -> Record:
     """The record of a clip that was just made."""
-    names = ("position", "quaternion", "velocity", "centre_of_mass")
     return Record(
         family=scene.family,
         frame_rate_hz=scene.frame_rate_hz,
@@ -82,7 +85,7 @@ def recorded(
             )
             for shot in shots
         ),
-        **{name: getattr(motion, name)[: scene.frames] for name in names},
+        **{name: getattr(motion, name)[: scene.frames] for name in ARRAYS},
     )
 
 
@@ -99,7 +102,6 @@ def stored(dataset: Dataset, episode_id: str) -> Record:
     bodies = json.loads(row["bodies"])
     pose = dataset.read(episode_id, "camera_pose")
     intrinsics = dataset.read(episode_id, "camera_intrinsics")
-    names = ("position", "quaternion", "velocity", "centre_of_mass")
     return Record(
         family=row["family"],
         frame_rate_hz=row["frame_rate_hz"],
@@ -115,7 +117,7 @@ def stored(dataset: Dataset, episode_id: str) -> Record:
             for cameras in [CameraTrack(pose[rows, :3], pose[rows, 3:], intrinsics[rows])]
         ),
         # the arrays are as wide as the bucket's largest episode
-        **{name: dataset.read(episode_id, name)[:, : len(bodies)] for name in names},
+        **{name: dataset.read(episode_id, name)[:, : len(bodies)] for name in ARRAYS},
     )
 
 
@@ -137,6 +139,11 @@ def body_record(body: Body) -> dict[str, Any]:
         "free": body.motion == "free",
         "visible": any(g.visible for g in body.geoms),
     }
+
+
+def are_separate(bodies: list[dict[str, Any]], rows: list[int]) -> bool:
+    """Whether an object's bodies are doubles of one thing, not parts that hang together."""
+    return len(rows) > 1 and all(bodies[row]["free"] for row in rows)
 
 
 def event_record(event: Event, names: tuple[str, ...]) -> dict[str, Any]:

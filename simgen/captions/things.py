@@ -25,7 +25,7 @@ MOST_NAMED = 3  # things that a short caption names one by one
 FALL_M = 0.3  # a descent that people would call a fall
 MOVE_M = 0.1  # things that go less far are not said to move
 REST_S = 0.2  # a rest that people would notice
-BOUNCY = {"very bouncy": (0.8, None), "bouncy": (0.5, 0.8), "hardly bouncy": (None, 0.3)}
+BOUNCY = {"very bouncy": (0.8, None), "bouncy": (0.5, 0.8), "hardly bouncy": (0.02, 0.3)}
 
 
 def subjects(facts: Facts, words: Words) -> list[str]:
@@ -33,7 +33,7 @@ def subjects(facts: Facts, words: Words) -> list[str]:
     return [n for n, fact in facts["objects"].items() if fact["label"] not in words.apparatus]
 
 
-def roll_call(facts: Facts, things: Sequence[str], acting: bool) -> list[Clause]:
+def roll_call(facts: Facts, things: Sequence[str], *, acting: bool) -> list[Clause]:
     """Few things by colour, many by number.
 
     Args:
@@ -68,24 +68,38 @@ def named_or_counted(facts: Facts, things: Sequence[str], actor: str = "") -> Sa
     return Said(listed(groups), claims)
 
 
-def opening(words: Words, choose: Choices, facts: Facts, of: Sequence[str] = ()) -> list[Clause]:
+def opening(
+    facts: Facts, things: Sequence[str], words: Words, choose: Choices, *, named: bool = False
+) -> list[Clause]:
     """The family's own words for what goes on.
 
     Args:
-        of: The first of these is named as its subject.
+        named: Whether it begins with its subject.
     """
-    if not words.opening:
+    if not words.opening or not things:
         return []
-    phrase = choose.of(words.opening)
+    who = acting(things, words) if named else ()
+    return [clause(facts, partial(opened, phrase=choose.of(words.opening), who=who))]
 
-    def write(facts: Facts) -> Said:
-        claims = [stated(facts, "family")]
-        if not of:
-            return Said(phrase, claims)
-        subject, of_noun = the(facts, of[0])
-        return Said(f"{subject} {phrase}", claims + of_noun)
 
-    return [clause(facts, write)]
+def opened(facts: Facts, *, phrase: str, who: Sequence[str]) -> Said:
+    subject, claims = called(facts, who)
+    return Said(f"{subject} {phrase}".lstrip(), [stated(facts, "family"), *claims])
+
+
+def acting(things: Sequence[str], words: Words) -> Sequence[str]:
+    """Whom the family's phrases are about."""
+    return things if words.together else things[:1]
+
+
+def called(facts: Facts, names: Sequence[str]) -> tuple[str, list[Claim]]:
+    """`the red ball and the blue ball`; of many, `the balls and the boxes`."""
+    if len(names) <= MOST_NAMED:
+        told = [the(facts, name) for name in names]
+        return listed([text for text, _ in told]), [c for _, claims in told for c in claims]
+    labels = dict.fromkeys(facts["objects"][name]["label"] for name in names)
+    claims = [stated(facts, f"objects.{name}.label") for name in names]
+    return listed([f"the {plural(label)}" for label in labels]), claims
 
 
 def ending(
@@ -94,26 +108,24 @@ def ending(
     """The outcome in the family's words, if it has any for this one."""
     if facts["outcome"]["label"] not in words.outcomes or not things:
         return []
-    share = choose.share()
+    who = acting(things, words) if named else ()
+    return [clause(facts, partial(ended, words=words, share=choose.share(), who=who))]
 
-    def write(facts: Facts) -> Said:
-        outcome = facts["outcome"]
-        phrases = words.outcomes[outcome["label"]]
-        phrase = phrases[int(share * len(phrases))].removeprefix("and ")
-        claims = [stated(facts, "outcome.label")]
-        text = ""
-        for literal, name, spec, _ in string.Formatter().parse(phrase):
-            text += literal
-            if name:
-                said = format(outcome["margins"][name], spec or "")
-                claims.append(number(f"outcome.margins.{name}", said))
-                text += said
-        if not named:
-            return Said(text, claims)
-        subject, of_noun = the(facts, things[0])
-        return Said(f"{subject} {text}", claims + of_noun)
 
-    return [clause(facts, write)]
+def ended(facts: Facts, *, words: Words, share: float, who: Sequence[str]) -> Said:
+    outcome = facts["outcome"]
+    phrases = words.outcomes[outcome["label"]]
+    phrase = phrases[int(share * len(phrases))].removeprefix("and ")
+    subject, claims = called(facts, who)
+    claims = [stated(facts, "outcome.label"), *claims]
+    text = f"{subject} ".lstrip()
+    for literal, name, spec, _ in string.Formatter().parse(phrase):
+        text += literal
+        if name:
+            said = format(outcome["margins"][name], spec or "")
+            claims.append(number(f"outcome.margins.{name}", said))
+            text += said
+    return Said(text, claims)
 
 
 def measured(facts: Facts, things: Sequence[str]) -> list[Clause]:
@@ -174,7 +186,7 @@ def place(facts: Facts) -> list[Clause]:
 def inventory(facts: Facts, things: Sequence[str]) -> list[Clause]:
     """Each thing with its size, colour, mass and bounce; a twin's changed mass is not told."""
     changed = members(facts, {"of": "events", "kind": "change", "value": "mass"})
-    other_mass = {facts[event]["subject"] for event in changed}
+    other_mass = {facts["events"][event]["subject"] for event in changed}
     return [
         clause(facts, partial(possession, name=name, weighed=name not in other_mass))
         for name in things
@@ -184,7 +196,8 @@ def inventory(facts: Facts, things: Sequence[str]) -> list[Clause]:
 def possession(facts: Facts, *, name: str, weighed: bool) -> Said:
     """`a small very bouncy red ball of 0.5 kg`."""
     fact, path = facts["objects"][name], f"objects.{name}"
-    bounce, of_bounce = bounciness(fact, f"{path}.restitution")
+    seen = members(facts, {"of": "events", "deed": ["bounce", "collision"], "subject": name})
+    bounce, of_bounce = bounciness(fact, f"{path}.restitution") if seen else ("", [])
     text, claims = a_thing(facts, name, more=bounce)
     claims += of_bounce
     if weighed:

@@ -17,5 +17,6 @@ class Words:
 
     opening: tuple[str, ...] = ()  # instead of the measured "falls, bounces twice and collides"
     outcomes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # label -> phrases
+    together: bool = False  # phrases are plural and continue "the <label> and the <label>"
     apparatus: tuple[str, ...] = ()  # labels of things that move but are part of the setting
     events: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # kind of event -> phrases
