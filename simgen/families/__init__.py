@@ -23,6 +23,8 @@ from importlib import import_module
 from simgen.scene import Light, Sky, Vector3
 
 FAMILIES = {
+    "basketball": "simgen.families.basketball:Basketball",
+    "beam": "simgen.families.beam:Beam",
     "bouncing_balls": "simgen.families.bouncing_balls:BouncingBalls",
     "box_bounce": "simgen.families.box_bounce:BoxBounce",
     "camera_orbit": "simgen.families.camera_orbit:CameraOrbit",
