@@ -39,6 +39,7 @@ FAMILIES = {
     "permanence": "simgen.families.permanence:Permanence",
     "ramp": "simgen.families.ramp:Ramp",
     "rolling": "simgen.families.rolling:Rolling",
+    "spinning_top": "simgen.families.spinning_top:SpinningTop",
     "spring": "simgen.families.spring:SpringWeight",
     "uniform_motion": "simgen.families.uniform_motion:UniformMotion",
 }
