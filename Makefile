@@ -7,10 +7,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test bench clean
+.PHONY: help install demo test test-all bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 install: $(INSTALLED) ## make .venv with physreel and everything it needs (once)
 
@@ -25,12 +25,16 @@ $(INSTALLED): pyproject.toml
 demo: $(INSTALLED) ## build a small dataset, train a model on it and judge it (15 minutes on 2 cores)
 	$(BIN)/python flows/pipeline.py datasets/demo/recipe.toml --out out/demo
 
-test: $(INSTALLED) ## run every test that needs no GPU and no OpenGL
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+test: $(INSTALLED) ## run the tests (the long ones: make test-all); needs no GPU and no OpenGL
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m 'not slow'
+
+test-all: $(INSTALLED) ## run the long tests too: 64 episodes of every family
+	$(BIN)/python -m pytest --numprocesses 2 --dist load
 
 bench: $(INSTALLED) ## time rendering and building beside the peers, one JSON line each
 	$(BIN)/python benchmarks/render.py
 	$(BIN)/python benchmarks/build.py
+	$(BIN)/python benchmarks/scenes.py
 
 clean: ## remove what the demo, the tests and the builds left (.venv stays)
 	rm -rf out build dist .pytest_cache .hypothesis .ruff_cache *.egg-info
