@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from simgen.captions.words import Words
 from simgen.families import Limits, Outcome
 from simgen.families.objects import (
     GREY,
@@ -94,6 +95,8 @@ class BouncingBalls:
     name = "bouncing_balls"
     summary = "balls and boxes that bounce"
     engines = ("bullet", "mujoco")
+    outcomes = ("moving", "settled")
+    words = Words()
     Parameters = Parameters
 
     def limits(self, parameters: Parameters) -> Limits:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from simgen.captions.words import Words
 from simgen.families import Limits, Outcome
 from simgen.families.objects import (
     PHYSICS_RATE_HZ,
@@ -68,6 +69,8 @@ class CameraOrbit:
     name = "camera_orbit"
     summary = "things that roll, slide, tumble and drop under a moving camera"
     engines = ("bullet", "mujoco")
+    outcomes = ("moving", "settled")
+    words = Words()
     Parameters = Parameters
 
     def limits(self, parameters: Parameters) -> Limits:

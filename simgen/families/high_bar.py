@@ -81,6 +81,15 @@ class HighBar:
     summary = "a gymnast's swing, release, flight and landing or fall"
     engines = ("mujoco",)
     Parameters = Parameters
+    outcomes = (
+        "landed",
+        "off_balance",
+        "fell_forward",
+        "fell_backward",
+        "under_rotated",
+        "over_rotated",
+        "unfinished",
+    )
     words = WORDS
 
     def limits(self, parameters: Parameters) -> Limits:
