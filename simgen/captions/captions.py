@@ -6,7 +6,7 @@ comes from the rng, the content from simgen.captions.facts alone.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from simgen.captions.facts import gather
 from simgen.captions.falsehoods import falsified
 from simgen.captions.records import recorded
 from simgen.captions.things import (
+    LEADS,
     ending,
     inventory,
     measured,
@@ -33,9 +34,10 @@ from simgen.captions.words import Words
 from simgen.families import Outcome, family
 from simgen.motion import Motion
 from simgen.scene import Scene
-from simgen.truth import Truth
 
-LEADS = ("there {be} ", "the clip shows ", "in the picture {be} ")
+if TYPE_CHECKING:
+    from simgen.truth import Truth  # it knows the engines, and captions do not
+
 STATIVE = ("has", "is", "does", "never", "keeps", "stays", "stands", "remains")
 
 
@@ -52,7 +54,8 @@ def describe(
     Returns:
         The texts, and one dict a clause: caption (one of the four), text (a piece of that caption
         but for its first capital), evidence (event ids, and paths of simgen.captions.facts) and
-        claims (simgen.captions.claims); the wrong one of the false caption also has `false`: true.
+        claims (simgen.captions.claims); the wrong one of the false caption also has `false`: true
+        and `lie`: what is wrong, one of simgen.captions.falsehoods.KINDS.
     """
     facts = gather(recorded(scene, motion, shots, outcome, truth.events))
     return tell(facts, getattr(family(scene.family), "words", Words()), rng)

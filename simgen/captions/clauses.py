@@ -32,7 +32,8 @@ class Clause:
     claims: tuple[Claim, ...]
     write: Writer
     at_s: float = 0.0
-    true: Clause | None = None  # what a false one is told instead of
+    true: Clause | None = None  # of a false one: what it is told instead of
+    lie: str = ""  # of a false one: what is wrong in it
 
     def told(self, caption: str, facts: Facts) -> dict[str, Any]:
         """As it is stored."""
@@ -42,7 +43,7 @@ class Clause:
             "evidence": evidence((self.true or self).claims, facts),
             "claims": list(self.claims),
         }
-        return record | {"false": True} if self.true else record
+        return record | {"false": True, "lie": self.lie} if self.true else record
 
 
 def clause(facts: Facts, write: Writer) -> Clause:

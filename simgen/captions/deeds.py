@@ -12,11 +12,11 @@ from typing import Any
 
 from simgen.captions.claims import Claim, Facts, members
 from simgen.captions.clauses import Choices, Clause, Said, clause, number, stated, the
-from simgen.captions.happenings import TOUCHES
 from simgen.captions.phrases import article, at, count, listed, plural, span
 
 MOST = 6  # touches told one by one; a caption that lists 40 says nothing
 MOST_APEXES = 3  # more than that is bouncing, and the bounces tell it
+TOUCHES = ("collision", "bounce", "stay", "touch")  # deeds of contacts that people would notice
 Templates = Mapping[str, Sequence[str]]
 
 TEMPLATES: Templates = {
@@ -73,7 +73,7 @@ def told(facts: Facts) -> list[str]:
     """The events worth a clause, by start: every kind, but only the most forceful touches."""
     events = facts["events"]
     touches = [n for n, e in events.items() if e["kind"] == "contact"]
-    noticed = [n for n in touches if events[n]["deed"] in TOUCHES and deed_of(events[n]) != "brush"]
+    noticed = [n for n in touches if events[n]["deed"] in TOUCHES]
     chosen = sorted(noticed, key=lambda n: -events[n]["change_m_s"])[:MOST]
     apexes = [n for n, e in events.items() if e["kind"] == "apex"]
     chosen += [

@@ -14,7 +14,7 @@ from simgen.captions.camera_phrases import MIRRORED
 from simgen.captions.claims import EVENT, Facts, check, members, replaced, resolve
 from simgen.captions.clauses import Choices, Clause, Sentence, clause, noun
 from simgen.captions.words import Words
-from simgen.families.objects import PALETTE
+from simgen.families.palette import PALETTE
 
 SHIFT_S, SHIFT_SHARE = 0.4, 0.2  # a wrong time is off by at least the larger; share of the clip
 EARLIEST_S = 0.1  # things that began before the clip are not told
@@ -54,14 +54,14 @@ def lied(true: Clause, facts: Facts, words: Words, kind: str, choose: Choices) -
     for altered in KINDS[kind](true, facts, words, choose):
         told = clause(altered, true.write)
         if told.text != true.text and not check({"claims": told.claims}, facts):
-            return replace(told, true=true)
+            return replace(told, true=true, lie=kind)
     return None
 
 
 def named_in(true: Clause) -> set[str]:
-    """Paths of the objects that the clause describes."""
-    paths = (claim["path"].rpartition(".")[0] for claim in true.claims if "path" in claim)
-    return {path for path in paths if path.startswith("objects.")}
+    """Paths of the objects that the clause calls by their names."""
+    paths = (claim.get("path", "").rpartition(".") for claim in true.claims)
+    return {of for of, _, field in paths if field == "label" and of.startswith("objects.")}
 
 
 def colour(true: Clause, facts: Facts, words: Words, choose: Choices) -> Altered:

@@ -19,6 +19,7 @@ import numpy as np
 
 from simgen.cameras import rotation_matrix
 from simgen.captions.claims import Facts
+from simgen.captions.phrases import PARTS
 from simgen.captions.records import Record, are_separate
 
 NOTICED_M_S = 0.3  # a touch that changes a thing's speed by less goes unnoticed
@@ -26,13 +27,6 @@ MERGE_S = 0.25  # a thing of many parts (hands, knees) touches once in this time
 BOUNCE_S = 0.25  # a touch that ends within this is a bounce
 HITS = 2.0  # times as fast as what it hits
 ROUNDING_S = 1e-6  # frames / rate and frames * (1 / rate) differ
-TOUCHES = ("collision", "bounce", "stay", "touch", "brush")  # every deed of a contact
-
-# The last word of a body part's name -> what people call the parts of that kind
-PARTS = {
-    "foot": "feet", "shank": "shins", "thigh": "thighs", "pelvis": "hips", "torso": "trunk",
-    "head": "head", "forearm": "forearms", "arm": "arms", "hand": "hands",
-}  # fmt: skip
 
 
 def happenings(record: Record) -> Facts:

@@ -8,6 +8,11 @@ NUMBERS = (
     "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
     "eleven", "twelve",
 )  # fmt: skip
+# The last word of a body part's name -> what people call the parts of that kind
+PARTS = {
+    "foot": "feet", "shank": "shins", "thigh": "thighs", "pelvis": "hips", "torso": "trunk",
+    "head": "head", "forearm": "forearms", "arm": "arms", "hand": "hands",
+}  # fmt: skip
 
 
 def count(n: int) -> str:

@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Float64
 
 from simgen.cameras import CameraTrack, Shot
-from simgen.events import Event
-from simgen.families import Outcome
-from simgen.motion import Motion
 from simgen.scene import Body, Scene
 
 if TYPE_CHECKING:
+    from simgen.events import Event
+    from simgen.families import Outcome
+    from simgen.motion import Motion
     from simgen.store.reader import Dataset  # it stores captions, so it imports them
 
 

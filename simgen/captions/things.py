@@ -21,6 +21,7 @@ from simgen.captions.clauses import (
 from simgen.captions.phrases import article, count, listed, plural, span, times
 from simgen.captions.words import Words
 
+LEADS = ("there {be} ", "the clip shows ", "in the picture {be} ")
 MOST_NAMED = 3  # things that a short caption names one by one
 FALL_M = 0.3  # a descent that people would call a fall
 MOVE_M = 0.1  # things that go less far are not said to move
@@ -148,6 +149,8 @@ def counted(facts: Facts, *, deed: str, verb: str) -> Said:
 def motion_words(facts: Facts, things: Sequence[str]) -> Said:
     """`fall` or `move` if all of them do, `stay in place` if none does, and else `meet`."""
     found = [facts["objects"][name] for name in things]
+    if not found:
+        return Said("is in motion", [{"count": {"of": "objects"}, "is": 0}])
     s = "s" if len(things) == 1 else ""
     for verb, field, least in (("fall", "fall_m", FALL_M), ("move", "travel_m", MOVE_M)):
         if all(fact[field] >= least for fact in found):

@@ -10,24 +10,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import AfterValidator
 
+from simgen.families.palette import PALETTE
 from simgen.masses import volume_m3
 from simgen.recipe.fields import Range
-from simgen.scene import IDENTITY, Body, Geom, Material, Quaternion, Vector3
+from simgen.scene import IDENTITY, Body, Geom, Material, Quaternion
 
 # Physics steps a second that both engines' restitution was measured at (tests/simgen/test_physics)
 PHYSICS_RATE_HZ = 2400.0
 
-# Hues at least 25 degrees apart, in linear light: a moving thing's colour is its identity
-PALETTE: dict[str, Vector3] = {
-    "red": (0.78, 0.03, 0.03),
-    "orange": (0.85, 0.24, 0.01),
-    "yellow": (0.85, 0.66, 0.02),
-    "green": (0.05, 0.46, 0.06),
-    "cyan": (0.02, 0.58, 0.62),
-    "blue": (0.03, 0.12, 0.72),
-    "purple": (0.26, 0.04, 0.62),
-    "pink": (0.85, 0.10, 0.46),
-}
 GREY = Material("grey", (0.42, 0.43, 0.45))
 PLACING_TRIES, PLACING_ROUNDS = 300, 30
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from simgen import __version__
+from simgen.captions.vocabulary import vocabulary
 from simgen.recipe import Recipe
 from simgen.store.layout import FORMAT_VERSION, LEVEL, ArraySpec, Bucket, buckets
 
@@ -42,7 +43,8 @@ def metadata(recipe: Recipe) -> dict[str, bytes]:
     from zarr.storage import MemoryStore
 
     store = MemoryStore()
-    root = zarr.create_group(store, attributes=provenance(recipe))
+    words = {"vocabulary": list(vocabulary(recipe))}
+    root = zarr.create_group(store, attributes=provenance(recipe) | words)
     for bucket in (every := buckets(recipe)).values():
         group = root.create_group(bucket.name, attributes={"dims": "episode first"})
         for spec in bucket.arrays.values():
