@@ -12,11 +12,14 @@ from itertools import chain
 import numpy as np
 from jaxtyping import Float64
 
-from simgen.engines.bullet_model import World, check, pybullet
+from simgen.engines.bullet_build import pybullet
+from simgen.engines.bullet_check import check
+from simgen.engines.bullet_world import World
 from simgen.engines.contacts import POINT_DTYPE, ContactRecorder
 from simgen.engines.guard import Guard
+from simgen.engines.scripts import ActionSource, openings, recorded, scripted
 from simgen.motion import Motion
-from simgen.scene import Scene
+from simgen.scene import Observation, Scene
 
 __all__ = ["check", "resume", "simulate"]
 
@@ -31,7 +34,7 @@ def simulate(scene: Scene, *, state_every: int) -> Motion:
             which, when and where.
     """
     with World(scene) as world:
-        return _record(world, 0, scene.frames, state_every)
+        return _record(world, 0, scene.frames, scripted(scene), state_every)
 
 
 def resume(
@@ -49,23 +52,26 @@ def resume(
 
     Args:
         frame: The clip's frame that the state belongs to.
-        action: No columns: this engine drives nothing.
+        action: Row 0 acts from `frame`; columns of Connects only, as this engine has no servos.
         state_every: Frames between stored states; None: only the first.
         position_offset_m: Added to free bodies first, and so is velocity_offset_m_s.
     """
     bodies = len(scene.bodies)
     state = np.array(state, dtype=np.float64)
+    free = np.array([body.motion == "free" for body in scene.bodies])[:, None]
     rows = state[: 13 * bodies].reshape(bodies, 13)
     if position_offset_m is not None:
-        rows[:, :3] += position_offset_m
+        rows[:, :3] += free * position_offset_m
     if velocity_offset_m_s is not None:
-        rows[:, 7:10] += velocity_offset_m_s
+        rows[:, 7:10] += free * velocity_offset_m_s
     with World(scene) as world:
         world.restore(state)
-        return _record(world, frame, frames, state_every or frames)
+        return _record(world, frame, frames, recorded(action, frame), state_every or frames)
 
 
-def _record(world: World, first: int, frames: int, state_every: int) -> Motion:
+def _record(
+    world: World, first: int, frames: int, source: ActionSource, state_every: int
+) -> Motion:
     """Simulate `frames` frames from the present state, which is that of frame `first`."""
     scene = world.scene
     frame_s = 1.0 / scene.frame_rate_hz
@@ -73,6 +79,7 @@ def _record(world: World, first: int, frames: int, state_every: int) -> Motion:
     weight_n = float(np.sum(world.masses)) * float(np.linalg.norm(scene.gravity))
     guard = Guard(scene, slack_j=ENERGY_SLACK_M * weight_n)
     rows, states, state_frames = [], [], []
+    actions = np.zeros((frames + 1, len(scene.connects)))  # nothing acts after the clip's end
     for frame in range(first, first + frames + 1):
         row = world.read()
         guard.check(frame, row)
@@ -84,13 +91,16 @@ def _record(world: World, first: int, frames: int, state_every: int) -> Motion:
             if (frame - first) % state_every == 0:
                 states.append(world.state_of(row))
                 state_frames.append(frame)
-            depth_m = _advance(world, contacts, frame * frame_s)
+            action = actions[frame - first]
+            action[:] = source(frame, _observe(world, row, frame * frame_s))
+            guard.work_j += world.catch(action, row)
+            depth_m = _advance(world, contacts, frame * frame_s, openings(action, frame_s))
         rows.append({**row, "deepest_penetration_m": depth_m})
     return Motion(
         engine="bullet",
         engine_version=version("pybullet"),
         joint_torque=np.zeros((frames + 1, 0)),
-        action=np.zeros((frames + 1, 0)),
+        action=actions,
         contacts=contacts.rows((first + frames) * frame_s),
         state=np.stack(states),
         state_frames=np.array(state_frames, dtype=np.int32),
@@ -98,12 +108,31 @@ def _record(world: World, first: int, frames: int, state_every: int) -> Motion:
     )
 
 
-def _advance(world: World, contacts: ContactRecorder, start_s: float) -> float:
-    """One frame of physics steps; returns the deepest penetration in it, m."""
+def _observe(world: World, row: dict[str, np.ndarray], time_s: float) -> Observation:
+    names, touching = world.scene.body_names, set()
+    for point in pybullet.getContactPoints(physicsClientId=world.client):
+        if point[8] <= 0.0:
+            a, b = (names[world.rows[point[k], point[k + 2] + 1]] for k in (1, 2))
+            touching.add((min(a, b), max(a, b)))
+    seen = {k: row[k] for k in Observation.__dataclass_fields__ if k in row}
+    return Observation(time_s=time_s, contacts=frozenset(touching), **seen)
+
+
+def _advance(
+    world: World, contacts: ContactRecorder, start_s: float, opens: list[tuple[float, int]]
+) -> float:
+    """One frame of physics steps; returns the deepest penetration in it, m.
+
+    A Connect opens at the start of the step that is next to its time.
+    """
     steps = []
-    for _ in range(world.scene.substeps):
-        pybullet.stepSimulation(physicsClientId=world.client)
+    for step in range(world.scene.substeps):
+        while opens and opens[0][0] < (step + 0.5) * world.step_s:
+            world.release(opens.pop(0)[1])
+        world.step()
         steps.append(pybullet.getContactPoints(physicsClientId=world.client))
+    for _, number in opens:
+        world.release(number)
     return _book(world, contacts, steps, start_s)
 
 
@@ -113,29 +142,43 @@ def _book(world: World, contacts: ContactRecorder, steps: list[tuple], start_s: 
     # was not solved, and its force is a stale one of an earlier step.
     numbers = np.fromiter(
         chain.from_iterable(
-            (step, one, other, *place, *normal, depth, press, rub, *way, rub2, *way2)
+            (step, one, other, link, link2, *place, *normal, depth, press, rub, *way, rub2, *way2)
             for step, points in enumerate(steps)
-            for _, one, other, _, _, _, place, normal, depth, press, rub, way, rub2, way2 in points
+            for (
+                _,
+                one,
+                other,
+                link,
+                link2,
+                _,
+                place,
+                normal,
+                depth,
+                press,
+                rub,
+                way,
+                rub2,
+                way2,
+            ) in points
             if depth <= 0.0
         ),
         dtype=np.float64,
     )
     if not len(numbers):
         return 0.0
-    found = numbers.reshape(-1, 19)
+    found = numbers.reshape(-1, 21)
+    where = found[:, 1:5].astype(int)
+    normal, press = found[:, 8:11], found[:, 12]
     points = np.empty(len(found), POINT_DTYPE)
     points["time_s"], points["dt_s"] = start_s + found[:, 0] * world.step_s, world.step_s
     # Bullet's normal points from its second body to its first, as its forces do
-    points["body_b"], points["body_a"] = world.rows[found[:, 1:3].astype(int)].T
-    points["point"], points["normal"], points["normal_n"] = (
-        found[:, 3:6],
-        found[:, 6:9],
-        found[:, 10],
-    )
+    points["body_a"] = world.rows[where[:, 1], where[:, 3] + 1]
+    points["body_b"] = world.rows[where[:, 0], where[:, 2] + 1]
+    points["point"], points["normal"], points["normal_n"] = found[:, 5:8], normal, press
     points["force_n"] = (
-        found[:, 10:11] * found[:, 6:9]
-        + found[:, 11:12] * found[:, 12:15]
-        + found[:, 15:16] * found[:, 16:19]
+        press[:, None] * normal
+        + found[:, 13:14] * found[:, 14:17]
+        + found[:, 17:18] * found[:, 18:21]
     )
     contacts.add(points)
-    return max(0.0, -float(found[:, 9].min()))
+    return max(0.0, -float(found[:, 11].min()))

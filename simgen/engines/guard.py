@@ -6,10 +6,20 @@ import numpy as np
 from jaxtyping import Float64
 
 from simgen.motion import SimulationError
-from simgen.scene import Scene
+from simgen.scene import Connect, Scene
 
 FARTHEST_M = 200.0  # from the origin: no scene is that large
 ENERGY_GROWTH = 0.1  # unexplained rise, as a share of the largest kinetic energy so far
+
+
+def catch_work_j(scene: Scene, connect: Connect, gap_m: float, time_s: float) -> float:
+    """Most work that closing a caught Connect's gap in this time does on the lighter object, J."""
+    kilograms = []
+    for name in (connect.body_a, connect.body_b):
+        whole = scene.bodies[scene.body_index(name)].object_name
+        parts = [b for b in scene.bodies if b.object_name == whole and b.motion != "static"]
+        kilograms.append(sum(b.mass_kg for b in parts))
+    return 0.5 * min(m for m in (*kilograms, sum(kilograms)) if m > 0) * (gap_m / time_s) ** 2
 
 
 class Guard:
@@ -24,7 +34,7 @@ class Guard:
         self.limits = np.array([a.limit for a in scene.actuators])
         self.joints = [scene.joint_names.index(a.joint) for a in scene.actuators]
         self.start_j: float | None = None
-        self.work_j = 0.0
+        self.work_j = 0.0  # most that servos and catches can have done
         self.scale_j = 0.0
         self.speed = np.zeros(len(self.limits))
 

@@ -8,6 +8,7 @@ from jaxtyping import Float64
 from simgen.engines import water
 from simgen.engines.mujoco_model import GEOM_TYPES
 from simgen.engines.mujoco_run import Run
+from simgen.engines.pairs import wrong_names
 from simgen.engines.scripts import recorded, scripted
 from simgen.motion import Motion
 from simgen.scene import Scene
@@ -15,16 +16,8 @@ from simgen.scene import Scene
 
 def check(scene: Scene) -> tuple[str, ...]:
     """What about the scene this engine cannot simulate; empty if nothing."""
-    reasons = []
-    names = set()
+    reasons = [*wrong_names(scene), *water.problems(scene)]
     for body in scene.bodies:
-        if body.name in names:
-            reasons.append(f"two bodies are called {body.name!r}")
-        if body.parent is not None and body.parent not in names:
-            reasons.append(
-                f"body {body.name!r}: its parent {body.parent!r} does not stand before it"
-            )
-        names.add(body.name)
         if body.motion != "static" and not body.mass_kg > 0:
             reasons.append(f"body {body.name!r}: moving, so mass_kg {body.mass_kg} must be above 0")
         if body.motion == "free" and body.parent is not None:
@@ -36,27 +29,7 @@ def check(scene: Scene) -> tuple[str, ...]:
                 reasons.append(f"body {body.name!r}: unknown geom kind {geom.kind!r}")
             elif geom.kind == "plane" and body.motion != "static":
                 reasons.append(f"body {body.name!r}: a plane cannot move")
-    joints = set(scene.joint_names)
-    reasons += [
-        f"actuator {a.name!r}: no joint {a.joint!r}"
-        for a in scene.actuators
-        if a.joint not in joints
-    ]
-    reasons += [
-        f"connect {c.name!r}: no body {name!r}"
-        for c in scene.connects
-        for name in (c.body_a, c.body_b)
-        if name not in names
-    ]
-    reasons += [
-        f"spring {s.name!r}: no body {name!r}"
-        for s in scene.springs
-        for name in (s.body_a, s.body_b)
-        if name not in names
-    ]
-    tied = [tie.name for tie in (*scene.connects, *scene.springs)]
-    reasons += [f"two ties are called {name!r}" for name in set(tied) if tied.count(name) > 1]
-    return (*reasons, *water.problems(scene))
+    return tuple(reasons)
 
 
 def simulate(scene: Scene, *, state_every: int) -> Motion:

@@ -6,11 +6,11 @@ import mujoco
 import numpy as np
 from jaxtyping import Float64
 
-from simgen.engines import water
 from simgen.engines.contacts import POINT_DTYPE, ContactRecorder
-from simgen.engines.guard import Guard
+from simgen.engines.guard import Guard, catch_work_j
 from simgen.engines.mujoco_model import compile_model
 from simgen.engines.scripts import ActionSource, openings
+from simgen.engines.water import Buoyancy
 from simgen.motion import Motion, SimulationError
 from simgen.scene import Observation, Scene
 
@@ -50,7 +50,8 @@ class Run:
         self.ropes = np.array([s.pull_only and s.damping > 0 for s in scene.springs], dtype=bool)
         self.has_ropes = bool(self.ropes.any())
         self.rope_damping = np.array([s.damping for s in scene.springs])
-        self.buoyancy = water.Buoyancy(scene, scene.water) if scene.water else None
+        self.buoyancy = Buoyancy(scene, scene.water) if scene.water else None
+        self.hull_ids = self.bodies[self.buoyancy.rows] if self.buoyancy else np.empty(0, int)
         rk4 = model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4
         self.has_loads = self.has_ropes or self.buoyancy is not None
         self.set_s = self.step_s  # model.opt.timestep, which is slow to read
@@ -115,7 +116,7 @@ class Run:
             else:
                 action = np.array(source(frame, self.observe(row, frame)))
                 self.data.ctrl[:] = action[:servos]
-                self._catch(action[servos:])
+                guard.work_j += self._catch(action[servos:])
                 self._advance(action[servos:], torque)
                 depth_m = max(depth_m, self._book())
                 self._check_frame(frame)
@@ -153,8 +154,7 @@ class Run:
     def _water_energy_j(self) -> float:
         if self.buoyancy is None:
             return 0.0
-        ids = self.bodies[self.buoyancy.rows]
-        return self.buoyancy.energy_j(self.data.xpos[ids], self.data.xmat[ids].reshape(-1, 3, 3))
+        return self.buoyancy.energy_j(self._hulls())
 
     def observe(self, row: dict[str, np.ndarray], frame: int) -> Observation:
         names = self.scene.body_names
@@ -187,29 +187,38 @@ class Run:
             mujoco.mj_kinematics(model, data)
             mujoco.mj_comPos(model, data)
             mujoco.mj_comVel(model, data)
-            ids = self.bodies[self.buoyancy.rows]
-            spin, centre = data.cvel[ids, :3], data.xipos[ids]
-            arm = centre - data.subtree_com[model.body_rootid[ids]]
-            velocity = data.cvel[ids, 3:] + np.cross(spin, arm)
-            turn = data.xmat[ids].reshape(-1, 3, 3)
-            ahead = centre + self.lead_s * velocity
-            turned = turn + self.lead_s * np.cross(spin[:, None], turn, axisb=1, axisc=1)
-            origin = data.xpos[ids] - centre
-            origin += ahead + self.lead_s * np.cross(spin, origin)
-            data.xfrc_applied[ids] = self.buoyancy.wrench(origin, turned, ahead, velocity, spin)
+            data.xfrc_applied[self.hull_ids] = self.buoyancy.wrench(
+                self._hulls(), lead_s=self.lead_s
+            )
 
-    def _catch(self, grips: np.ndarray) -> None:
-        """Close the Connects marked -1 whose points are in reach; unmark the others, in place."""
-        data = self.data
+    def _hulls(self) -> Float64[np.ndarray, "hull 13"]:
+        """Centre of mass, quaternion, its velocity and spin of what the water carries."""
+        model, data = self.model, self.data
+        hulls, moving = np.empty((len(self.hull_ids), 13)), np.empty(6)
+        for hull, body in zip(hulls, self.hull_ids.tolist(), strict=True):
+            mujoco.mj_objectVelocity(model, data, mujoco.mjtObj.mjOBJ_BODY, body, moving, 0)
+            hull[:3], hull[3:7] = data.xipos[body], data.xquat[body]
+            hull[7:10], hull[10:] = moving[3:], moving[:3]
+        return hulls
+
+    def _catch(self, grips: np.ndarray) -> float:
+        """Close the Connects marked -1 whose points are in reach; unmark the others, in place.
+
+        Returns the most work that it does, J.
+        """
+        data, work_j = self.data, 0.0
         for number in np.flatnonzero(grips < 0):
             connect = self.scene.connects[number]
             a, b = (data.site(f"{connect.name}/{side}").xpos for side in "ab")
-            if data.eq_active[number] or not np.linalg.norm(a - b) <= connect.reach_m:
+            gap_m = float(np.linalg.norm(a - b))
+            if data.eq_active[number] or not gap_m <= connect.reach_m:
                 grips[number] = 0.0
                 continue
             data.eq_active[number] = 1
             self.caught[number] = True
             self.model.eq_solref[number, 0] = CATCH_TIME_S
+            work_j += catch_work_j(self.scene, connect, gap_m, CATCH_TIME_S)
+        return work_j
 
     def _advance(self, grips: np.ndarray, torque: np.ndarray) -> None:
         """One frame of physics steps; the step in which a grip opens is split at that instant.

@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from simgen.cameras import rotation_matrix
-from simgen.masses import volume_m3
+from simgen.engines.force_kernels import carry
+from simgen.masses import mass_properties, volume_m3
 from simgen.scene import Geom, Scene, Water
 
 SLICES = 3  # of a capsule, cylinder, ellipsoid or sphere
@@ -22,65 +23,33 @@ class Buoyancy:
     """The water's wrenches on the bodies that it carries, and its potential energy.
 
     Attributes:
-        rows: The bodies' rows in Scene.bodies.
+        rows: The bodies' rows in Scene.bodies, the order of `hulls` below.
     """
 
     def __init__(self, scene: Scene, water: Water) -> None:
-        self.water = water
         self.rows = np.array([scene.body_index(name) for name in water.bodies], dtype=int)
-        self.weight = water.density_kg_m3 * float(np.linalg.norm(scene.gravity))  # N/m3
-        cells = [_cells(scene.bodies[row].geoms[0], water.grid) for row in self.rows]
-        self.owner = np.repeat(np.arange(len(cells)), [len(places) for places, *_ in cells])
-        self.place = np.concatenate([places for places, *_ in cells])
-        self.face = np.concatenate([face for _, face, *_ in cells])
-        self.radius, self.area, self.height = (
-            np.concatenate([c[k] for c in cells]) for k in (2, 3, 4)
-        )
-        self.starts = np.searchsorted(self.owner, np.arange(len(cells)))
-
-    def _lowest(
-        self, position: Float64[np.ndarray, "hull 3"], turn: Float64[np.ndarray, "hull 3 3"]
-    ) -> tuple[Float64[np.ndarray, "cell 3"], Float64[np.ndarray, " cell"]]:
-        """World points where the cells' forces act, and how deep their lowest points lie, m."""
-        turns = turn[self.owner]
-        face = np.einsum("cij,cj->ci", turns, self.face)
-        face *= np.where(face[:, 2:] > 0, -1.0, 1.0)
-        point = position[self.owner] + np.einsum("cij,cj->ci", turns, self.place) + face
-        return point, self.water.level_m - point[:, 2] + self.radius
+        weight = water.density_kg_m3 * float(np.linalg.norm(scene.gravity))  # N/m3
+        self.law = np.array([water.level_m, weight, water.damping, water.drag])
+        bodies = [scene.bodies[row] for row in self.rows]
+        cells = [_cells(body.geoms[0], water.grid) for body in bodies]
+        self.owner = np.repeat(np.arange(len(cells)), [len(c) for c in cells])
+        self.cells = np.concatenate(cells)
+        self.cells[:, :3] -= np.array([mass_properties(body)[0] for body in bodies])[self.owner]
 
     def wrench(
-        self,
-        position: Float64[np.ndarray, "hull 3"],
-        turn: Float64[np.ndarray, "hull 3 3"],
-        centre: Float64[np.ndarray, "hull 3"],
-        velocity: Float64[np.ndarray, "hull 3"],
-        spin: Float64[np.ndarray, "hull 3"],
+        self, hulls: Float64[np.ndarray, "hull 13"], *, lead_s: float = 0.0
     ) -> Float64[np.ndarray, "hull 6"]:
         """Force (N) and torque (N m) about the centre of mass of every hull, world frame.
 
         Args:
-            position: Origins of the body frames, m; `turn` their rotations, body to world.
-            velocity: Of the centres of mass, m/s; `spin` rad/s, world frame.
+            hulls: Centre of mass (m), quaternion, its velocity (m/s), spin (rad/s), world frame.
+            lead_s: How far ahead of that the hulls are taken to be.
         """
-        water = self.water
-        point, depth = self._lowest(position, turn)
-        wet = depth > 0
-        arm = point - centre[self.owner]
-        flow = velocity[self.owner] + np.cross(spin[self.owner], arm)
-        force = flow * (np.array([-water.drag, -water.drag, -water.damping]))
-        force[:, 2] += self.weight * np.clip(depth, 0.0, self.height)
-        force *= (self.area * wet)[:, None]
-        both = np.concatenate([force, np.cross(arm, force)], axis=1)
-        return np.add.reduceat(both, self.starts, axis=0)
+        return carry(hulls, self.owner, self.cells, self.law, lead_s)[0]
 
-    def energy_j(
-        self, position: Float64[np.ndarray, "hull 3"], turn: Float64[np.ndarray, "hull 3 3"]
-    ) -> float:
+    def energy_j(self, hulls: Float64[np.ndarray, "hull 13"]) -> float:
         """Work against buoyancy that brought the hulls from the air to where they are, J."""
-        _, depth = self._lowest(position, turn)
-        inside = np.clip(depth, 0.0, self.height)
-        column = 0.5 * inside**2 + self.height * np.maximum(depth - self.height, 0.0)
-        return float(self.weight * (self.area @ column))
+        return carry(hulls, self.owner, self.cells, self.law, 0.0)[1]
 
 
 def problems(scene: Scene) -> list[str]:
@@ -99,27 +68,26 @@ def problems(scene: Scene) -> list[str]:
     return said
 
 
-def _cells(geom: Geom, grid: tuple[int, int]) -> tuple[np.ndarray, ...]:
-    """Places (cell 3), way to the underside (cell 3), radius, area and height of cells.
+def _cells(geom: Geom, grid: tuple[int, int]) -> Float64[np.ndarray, "cell 9"]:
+    """Place (3), way from it to the underside (3), radius, area and height of each cell.
 
     Body frame. A round cell's lowest point lies a radius under its place whichever way it turns.
     """
     turn = rotation_matrix(np.array(geom.quaternion))
+    volume = volume_m3(geom.kind, geom.size)
     if geom.kind == "box":
         half = np.array(geom.size)
         steps = [(2 * np.arange(n) + 1) / n - 1 for n in grid]  # -1..1
-        across = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 2)
-        local = np.concatenate([across * half[:2], np.zeros((len(across), 1))], axis=1)
-        radius = 0.0
-        face = turn @ (0.0, 0.0, half[2])
-        height, volume = 2 * half[2], volume_m3(geom.kind, geom.size)
+        local = np.stack(np.meshgrid(*steps, [0.0], indexing="ij"), axis=-1).reshape(-1, 3) * half
+        face, radius, height = turn @ (0.0, 0.0, half[2]), 0.0, 2 * half[2]
     else:
         radius = min(geom.size) if geom.kind == "ellipsoid" else geom.size[0]
-        half_length = geom.size[-1] if len(geom.size) > 1 else 0.0
         local = np.zeros((SLICES, 3))
-        local[:, 2] = half_length * ((2 * np.arange(SLICES) + 1) / SLICES - 1)
-        face, height, volume = np.zeros(3), 2 * radius, volume_m3(geom.kind, geom.size)
-    count = len(local)
-    places = np.array(geom.position) + local @ turn.T
-    one = np.ones(count)
-    return places, one[:, None] * face, one * radius, one * volume / count / height, one * height
+        if len(geom.size) > 1:
+            local[:, 2] = geom.size[-1] * ((2 * np.arange(SLICES) + 1) / SLICES - 1)
+        face, height = np.zeros(3), 2 * radius
+    cells = np.empty((len(local), 9))
+    cells[:, :3] = np.array(geom.position) + local @ turn.T
+    cells[:, 3:6], cells[:, 6] = face, radius
+    cells[:, 7], cells[:, 8] = volume / len(local) / height, height
+    return cells

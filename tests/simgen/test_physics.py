@@ -185,8 +185,8 @@ def test_pendulum_keeps_the_period_of_its_amplitude(engine, amplitude):
     swing_j = 2.0 * GRAVITY * LENGTH * (1 - np.cos(amplitude))
     assert np.ptp(energy) < 0.005 * swing_j
     where = motion.centre_of_mass[:, 0] - (0, 0, 2.0)
-    np.testing.assert_allclose(np.linalg.norm(where, axis=1), LENGTH, atol=1e-6)
-    np.testing.assert_allclose(motion.position[:, 0], [[0, 0, 2.0]] * len(where), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(where, axis=1), LENGTH, atol=1e-4)
+    np.testing.assert_allclose(motion.position[:, 0], [[0, 0, 2.0]] * len(where), atol=1e-4)
 
 
 def collision(engine, *, offset, restitution):
