@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from simgen.cameras import rotation_matrix
+from simgen.cameras import CameraTrack, project, rotation_matrix
 from simgen.captions.claims import Facts
 from simgen.captions.phrases import PARTS
 from simgen.captions.records import Record, are_separate
@@ -68,12 +68,14 @@ def happenings(record: Record) -> Facts:
 def name_touches(told: Facts, record: Record, parts: dict[str, int]) -> None:
     """Give contacts their deeds: what matters is of two objects, one of them moving, not a limb's.
 
-    Touches that hold from the clip's first moment are how things stand, not what happens.
+    Touches that hold from the clip's first moment are how things stand, not what happens; nobody
+    sees those outside of the picture.
     """
     last: dict[tuple[str, str], float] = {}
     landings = [e["start_s"] for e in told.values() if e["kind"] == "landing"]
     raw = {event["event_id"]: event for event in record.events}
     bodies = {body["name"]: body for body in record.bodies}
+    rows = {body["name"]: row for row, body in enumerate(record.bodies)}
     for name, event in told.items():
         if event["kind"] != "contact":
             continue
@@ -82,6 +84,8 @@ def name_touches(told: Facts, record: Record, parts: dict[str, int]) -> None:
         pair = tuple(sorted(body["object"] for body in both))
         moving = [body for body in both if not body["static"]]
         if pair[0] == pair[1] or not moving or event["start_s"] < 1 / record.frame_rate_hz:
+            continue
+        if not in_picture(record, event["start_s"], [rows[body["name"]] for body in moving]):
             continue
         if of_parts := any(parts[body["object"]] > 1 for body in moving):
             if event["start_s"] - last.get(pair, -1.0) < MERGE_S:
@@ -102,6 +106,19 @@ def deed(event: dict[str, Any], *, both_move: bool, of_parts: bool) -> str:
     if event["lasts"]:
         return "stay"
     return "bounce" if event["end_s"] - event["start_s"] < BOUNCE_S and not of_parts else "touch"
+
+
+def in_picture(record: Record, time_s: float, rows: list[int]) -> bool:
+    """Whether the centre of any of the bodies is in the picture of that moment's shot."""
+    frame = min(int(time_s * record.frame_rate_hz), len(record.position) - 1)
+    shot = next(s for s in reversed(record.shots) if s.first_frame <= frame)
+    at = slice(frame - shot.first_frame, frame - shot.first_frame + 1)
+    view = CameraTrack(
+        shot.cameras.position[at], shot.cameras.quaternion[at], shot.cameras.intrinsics[at]
+    )
+    pixels = project(record.centre_of_mass[frame : frame + 1, rows], view)[0][0]
+    sides = 2 * view.intrinsics[0, 2:]  # the optical axis goes through the middle
+    return bool(((pixels >= 0) & (pixels < sides)).all(axis=-1).any())  # NaN: behind the camera
 
 
 def part_of(body: str) -> str:
