@@ -40,7 +40,7 @@ from simgen.scene import Body, Scene, Vector3
 # Rooms' origins, m: a screen's width of haze and two walls between any two of them
 ORIGINS = ((-30.0, -30.0), (30.0, -30.0), (30.0, 30.0), (-30.0, 30.0))
 MOST_BODIES = 4 + 2 * 4 + 2 + 1 + 1 + 3  # travellers, rooms, step and tray, hill, step, blocks
-REST_M = 0.002  # above what it rolls on at the start, so that nothing begins inside it
+REST_M = 5e-4  # above what it rolls on at the start: less than a frame of falling
 LEAD = 0.22  # of its shot, after which the traveller meets what is in its way
 JITTER = 0.15  # of an equal share, by which a cut is early or late
 NEAR_M = 3.7  # from the camera to what is in the way
