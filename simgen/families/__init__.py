@@ -25,6 +25,7 @@ from simgen.scene import Light, Sky, Vector3
 FAMILIES = {
     "basketball": "simgen.families.basketball:Basketball",
     "beam": "simgen.families.beam:Beam",
+    "billiards": "simgen.families.billiards:Billiards",
     "bouncing_balls": "simgen.families.bouncing_balls:BouncingBalls",
     "box_bounce": "simgen.families.box_bounce:BoxBounce",
     "camera_orbit": "simgen.families.camera_orbit:CameraOrbit",
@@ -41,6 +42,7 @@ FAMILIES = {
     "rolling": "simgen.families.rolling:Rolling",
     "spinning_top": "simgen.families.spinning_top:SpinningTop",
     "spring": "simgen.families.spring:SpringWeight",
+    "tower": "simgen.families.tower:Tower",
     "uniform_motion": "simgen.families.uniform_motion:UniformMotion",
 }
 
