@@ -189,3 +189,99 @@ def test_a_clip_goes_on_with_another_mass_and_gravity(engine):
     heavy = replace(world, bodies=(POST, replace(world.bodies[1], mass_kg=4.0)))
     _, part = again(heavy, engine, motion, 2)
     assert part.kinetic_energy_j[0] == pytest.approx(2 * motion.kinetic_energy_j[frame])
+
+
+def bob(name: str, x: float, angle: float, *, radius_m=0.05, **about) -> Body:
+    """A ball on a massless rod of half a metre, hinged at (x, 0, 1)."""
+    geom = Geom("sphere", (radius_m,), GREY, (0, 0, -0.5), friction=0.0, restitution=1.0)
+    joint = Joint(f"{name}_hinge", "hinge", (0, 1, 0), position=angle, **about)
+    return Body(name, (geom,), 1.0, motion="jointed", joints=(joint,), position=(x, 0, 1.0))
+
+
+@engines
+def test_a_newtons_cradle_hands_the_swing_over_and_gains_none(engine):
+    bobs = [bob(f"bob{i}", 0.11 * i, 0.5 * (i == 0)) for i in range(3)]
+    motion = simulate(scene(*bobs, physics_rate_hz=2400, frames=40), engine)
+    reached = np.abs(motion.joint_position).max(axis=0)
+    assert reached[0] == pytest.approx(0.5)
+    assert 0.46 < reached[2] < 0.505
+    assert reached[1] < 0.06
+    assert energy(motion).max() < energy(motion)[0] + 0.01
+
+
+@engines
+def test_a_spring_in_a_hinge_and_its_stop(engine):
+    sprung = bob("sprung", 0.0, 0.3, stiffness=5.0)
+    motion = simulate(scene(sprung, gravity=(0, 0, 0), physics_rate_hz=960), engine)
+    inertia = 0.5**2 + 0.4 * 0.05**2
+    exact = 0.3 * np.cos(np.sqrt(5.0 / inertia) * np.arange(49) / 24)
+    np.testing.assert_allclose(motion.joint_position[:, 0], exact, atol=0.01)
+    assert np.ptp(energy(motion)) < 0.03 * energy(motion)[0]
+    stopped = bob("stopped", 0.0, 0.8, range=(-0.2, 1.0))
+    motion = simulate(scene(stopped, physics_rate_hz=960), engine)
+    lowest = motion.joint_position.min()
+    assert -0.26 < lowest < -0.15  # frames may miss the instant
+    assert motion.joint_velocity[0:30, 0].max() > 1.0  # thrown back
+
+
+@engines
+def test_a_double_pendulum_keeps_its_energy_and_its_rods(engine):
+    motion = simulate(scene(*RODS, physics_rate_hz=1920), engine)
+    upper, lower = motion.position[:, 0], motion.position[:, 1]
+    np.testing.assert_allclose(np.linalg.norm(upper - lower, axis=1), 0.5, atol=1e-4)
+    assert np.ptp(motion.kinetic_energy_j) > 1.0
+    assert np.ptp(energy(motion)) < 0.02 * np.ptp(motion.kinetic_energy_j)
+    frame, part = again(scene(*RODS, physics_rate_hz=1920), engine, motion, 2)
+    np.testing.assert_allclose(part.position, motion.position[frame:], atol=1e-6)
+
+
+@engines
+def test_a_hinged_body_counts_its_whole_turns(engine):
+    wheel = bob("wheel", 0.0, 0.0, velocity=10.0)
+    motion = simulate(scene(wheel, gravity=(0, 0, 0), physics_rate_hz=2400), engine)
+    assert motion.joint_position[-1, 0] == pytest.approx(10.0 * 2, rel=0.003)
+
+
+@engines
+def test_a_fast_top_on_a_tip_precesses_as_its_spin_says(engine):
+    spin, arm, mass, tilt = 100.0, 0.06, 0.4, 0.3
+    along = mass * 0.05**2 / 2
+    across = mass * (0.05**2 / 4 + 0.02**2 / 12 + arm**2)  # about the tip
+    # steady: across cos(tilt) rate^2 - along spin rate + m g arm = 0, the slow one
+    a, b, c = across * np.cos(tilt), along * spin, mass * GRAVITY * arm
+    rate = (b - np.sqrt(b * b - 4 * a * c)) / (2 * a)
+    axis = np.array([0.0, -np.sin(tilt), np.cos(tilt)])
+    turning = (spin - rate * np.cos(tilt)) * axis + np.array([0, 0, rate])
+    top = Body(
+        "top", (Geom("cylinder", (0.05, 0.01), GREY, (0, 0, arm), collide=False),), mass,
+        quaternion=(np.cos(tilt / 2), np.sin(tilt / 2), 0, 0),
+        velocity=tuple(np.cross(turning, arm * axis)), angular_velocity=tuple(turning),
+    )  # fmt: skip
+    tip = Connect("tip", "post", (0, 0, 0), "top", (0, 0, 0))
+    motion = simulate(scene(POST, top, connects=(tip,), physics_rate_hz=2400), engine)
+    way = np.unwrap(np.arctan2(motion.centre_of_mass[:, 1, 1], motion.centre_of_mass[:, 1, 0]))
+    assert (way[-1] - way[0]) / 2.0 == pytest.approx(
+        rate, rel={"bullet": 0.03, "mujoco": 0.001}[engine]
+    )
+    leaning = np.arccos(motion.centre_of_mass[:, 1, 2] / arm)
+    # Bullet's gyroscopic term is implicit, which takes energy
+    assert np.ptp(leaning) < {"bullet": 0.25, "mujoco": 0.004}[engine]
+
+
+def test_bullet_names_what_it_cannot_do():
+    bed = Body(
+        "bed", (Geom("box", (0.5, 0.5, 0.05), GREY, restitution=0.5),), 1.0, motion="jointed",
+        joints=(Joint("sink", "slide", (0, 0, 1)),),
+    )  # fmt: skip
+    tied = Spring("s", "bed", (0, 0, 0), "post", (0, 0, 0), 1.0, 1.0)
+    mixed = ball("mixed")
+    rough = replace(mixed.geoms[0], friction=0.9, collide=True)
+    mixed = replace(mixed, geoms=(replace(mixed.geoms[0], collide=True), rough))
+    for world, said in (
+        (scene(bed), "a bounce on a slide"),
+        (scene(POST, bed, springs=(tied,)), "slide 'sink' with ties"),
+        (scene(mixed), "geoms that differ in friction"),
+        (scene(ball(), water=Water(0.0, ("boat",))), "water: no body 'boat'"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            simulate(world, "bullet")
