@@ -55,16 +55,16 @@ SURFACES: dict[str, tuple[Material, ...]] = {
         Material("beige", (0.62, 0.44, 0.25), (0.46, 0.30, 0.15), "grain", 0.9, gloss=0.3),
     ),
     "stone": (
-        Material("grey", (0.37, 0.37, 0.36), (0.24, 0.24, 0.26), "grain", 0.25),
+        Material("grey", (0.37, 0.37, 0.36), (0.24, 0.24, 0.26), "grain", 0.5),
         Material("white", (0.76, 0.75, 0.72), (0.54, 0.55, 0.58), "grain", 0.6, gloss=0.5),
     ),
     "sand": (
-        Material("beige", (0.68, 0.53, 0.33), (0.55, 0.40, 0.23), "grain", 0.12),
-        Material("beige", (0.74, 0.64, 0.48), (0.60, 0.49, 0.34), "grain", 0.16),
+        Material("beige", (0.68, 0.53, 0.33), (0.55, 0.40, 0.23), "grain", 0.4),
+        Material("beige", (0.74, 0.64, 0.48), (0.60, 0.49, 0.34), "grain", 0.5),
     ),
     "grass": (
-        Material("green", (0.13, 0.29, 0.06), (0.06, 0.16, 0.03), "grain", 0.10),
-        Material("green", (0.20, 0.33, 0.08), (0.10, 0.20, 0.04), "grain", 0.14),
+        Material("green", (0.13, 0.29, 0.06), (0.06, 0.16, 0.03), "grain", 0.3),
+        Material("green", (0.20, 0.33, 0.08), (0.10, 0.20, 0.04), "grain", 0.4),
     ),
 }
 FINISHES = {"matte": 0.0, "satin": 0.35, "polished": 0.9}  # gloss

@@ -267,3 +267,81 @@ def test_too_many_bodies_are_refused():
     scene = scene_of(*[(Geom("sphere", (0.1,), GREY), (0, 0, i)) for i in range(256)], frames=1)
     with pytest.raises(ValueError, match="256 bodies"):
         render(scene, motion_of(scene), camera_of(2, 16, 16), height=16, width=16)
+
+
+def ball_of(material: Material, quaternion=(1.0, 0.0, 0.0, 0.0), size: int = 96):
+    """Picture of a ball of 0.5 m before the sky, and the pixels that show it."""
+    scene = scene_of((Geom("sphere", (0.5,), material), (0, 0, 0)), frames=1)
+    motion = motion_of(scene)
+    motion.quaternion[:] = quaternion
+    cameras = camera_of(2, size, size, eye=(0, -2.0, 0), target=(0, 0, 0))
+    out = render(scene, motion, cameras, height=size, width=size)
+    return out["rgb"][0].astype(int), out["segmentation"][0, ..., 0] == 1
+
+
+@pytest.mark.parametrize("pattern", ["stripes", "grain"])
+def test_patterns_turn_with_the_body(pattern):
+    tones = Material("red", (0.7, 0.0, 0.0), (0.7, 0.7, 0.7), pattern, 0.2)
+    first, ball = ball_of(tones)
+    again, _ = ball_of(tones)
+    np.testing.assert_array_equal(first, again)
+    assert first[ball][:, 1].std() > 25  # both tones show
+    for axis in np.eye(4)[1:]:
+        turned, _ = ball_of(tones, np.array([1.0, 0, 0, 0]) + axis)
+        assert (np.abs(turned - first).max(-1)[ball] > 40).mean() > 0.2
+
+
+def test_stripes_are_as_wide_as_they_say():
+    """Seen square on, a box 1.6 m wide with stripes of 0.2 m along x changes tone every 0.2 m."""
+    tones = Material("white", (0.8, 0.8, 0.8), (0.1, 0.1, 0.1), "stripes", 0.2)
+    picture = head_on(Geom("box", (0.8, 0.4, 0.3), tones), size=128, focal=200.0)["rgb"]
+    row = picture[64, :, 0].astype(int)
+    edges = np.flatnonzero(np.abs(np.diff(row)) > 40)
+    middles = [group.mean() for group in np.split(edges, np.flatnonzero(np.diff(edges) > 3) + 1)]
+    inside = np.array(middles[1:-1])
+    np.testing.assert_allclose(np.diff(inside), 0.2 * 200 / 4.6, atol=0.8)
+    assert len(inside) >= 6
+
+
+@pytest.mark.parametrize(("pattern", "scale"), [("stripes", 0.5), ("grain", 2.0)])
+def test_far_patterns_are_smooth(pattern, scale):
+    """As for the checker: what is much smaller than a pixel averages to one tone."""
+    tones = Material("grey", (0.6, 0.6, 0.6), (0.2, 0.2, 0.2), pattern, scale)
+    floor = Body("floor", (Geom("plane", (), tones),), motion="static")
+    scene = Scene("test", (floor,), 1, 24.0, 240.0)
+    cameras = camera_of(2, 128, 128, eye=(0.3, 0.2, 2.0), target=(3.0, 30.0, 1.0))
+    out = render(scene, motion_of(scene), cameras, height=128, width=128)
+    depth = out["depth"][0, ..., 0]
+    rows = np.flatnonzero(((depth > 120) & np.isfinite(depth)).any(1))
+    assert len(rows) >= 1
+    assert np.ptp(out["rgb"][0][rows].astype(int), axis=1).max() <= 8
+    assert np.ptp(out["rgb"][0][-8:].astype(int)) > 30  # near, it shows
+
+
+def test_gloss_adds_one_white_spot_where_the_light_is_mirrored():
+    dull, ball = ball_of(Material("blue", (0.03, 0.12, 0.72)))
+    shiny, _ = ball_of(Material("blue", (0.03, 0.12, 0.72), gloss=1.0))
+    gain = (shiny - dull)[ball]
+    assert (gain >= 0).all()
+    assert gain[:, 0].max() > 80  # white: the red channel gains too
+    assert (gain.max(-1) > 30).mean() < 0.25
+    y, x = np.unravel_index(np.argmax((shiny - dull)[..., 0] * ball), ball.shape)
+    half = -np.array(Light().direction) / np.linalg.norm(Light().direction) + [0, -1, 0]
+    half /= np.linalg.norm(half)  # the normal that mirrors the light to a far eye
+    focal = 48 / np.tan(np.radians(22.5))
+    spot = half * 0.5
+    expected = 48 + focal * spot[0] / (2 + spot[1]), 48 - focal * spot[2] / (2 + spot[1])
+    assert np.hypot(x + 0.5 - expected[0], y + 0.5 - expected[1]) < 4
+
+
+def test_looks_leave_the_geometry_alone():
+    base = six()
+    motion, cameras = motion_of(base), camera_of(3, H, W)
+    shiny = Material("red", (0.7, 0, 0), (0.1, 0, 0), "grain", 0.3, gloss=0.9)
+    dressed = replace(base, bodies=tuple(
+        replace(b, geoms=tuple(replace(g, material=shiny) for g in b.geoms)) for b in base.bodies
+    ))  # fmt: skip
+    plain, painted = (render(s, motion, cameras, height=H, width=W) for s in (base, dressed))
+    for name in set(CHANNELS) - {"rgb"}:
+        assert plain[name].tobytes() == painted[name].tobytes()
+    assert (plain["rgb"] != painted["rgb"]).any()
