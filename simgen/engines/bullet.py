@@ -93,7 +93,7 @@ def _record(
                 state_frames.append(frame)
             action = actions[frame - first]
             action[:] = source(frame, _observe(world, row, frame * frame_s))
-            guard.work_j += world.catch(action, row)
+            guard.work_j += world.grips.catch(action, row)
             depth_m = _advance(world, contacts, frame * frame_s, openings(action, frame_s))
         rows.append({**row, "deepest_penetration_m": depth_m})
     return Motion(
@@ -128,11 +128,11 @@ def _advance(
     steps = []
     for step in range(world.scene.substeps):
         while opens and opens[0][0] < (step + 0.5) * world.step_s:
-            world.release(opens.pop(0)[1])
+            world.grips.open(opens.pop(0)[1])
         world.step()
         steps.append(pybullet.getContactPoints(physicsClientId=world.client))
     for _, number in opens:
-        world.release(number)
+        world.grips.open(number)
     return _book(world, contacts, steps, start_s)
 
 

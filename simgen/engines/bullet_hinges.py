@@ -18,8 +18,16 @@ STOP_TIME_S = 0.005  # time constant with which a joint's stop throws it back, c
 
 def product(a: np.ndarray, b: np.ndarray) -> Float64[np.ndarray, " 4"]:
     """Quaternion of turning by b, then by a; w x y z."""
-    return np.array([a[0] * b[0] - a[1:] @ b[1:],
-                     *(a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:]))])  # fmt: skip
+    w, x, y, z = a
+    p, q, r, s = b
+    return np.array(
+        [
+            w * p - x * q - y * r - z * s,
+            w * q + x * p + y * s - z * r,
+            w * r - x * s + y * p + z * q,
+            w * s + x * r - y * q + z * p,
+        ]
+    )
 
 
 def unit_axis(joint: Joint) -> Float64[np.ndarray, " 3"]:
@@ -27,15 +35,18 @@ def unit_axis(joint: Joint) -> Float64[np.ndarray, " 3"]:
     return axis / np.linalg.norm(axis)
 
 
-def angle(body: Body, parent: np.ndarray, own: np.ndarray, near: float) -> float:
+def angle(
+    body: Body, parent: np.ndarray, own: np.ndarray, axis: np.ndarray, *, near: float
+) -> float:
     """Angle of a body's hinge, rad, that of its whole turns which is next to `near`.
 
     Args:
         parent, own: World quaternions.
+        axis: Unit, in the body's frame.
     """
     rest = product(parent, np.array(body.quaternion))
     relative = product(rest * (1, -1, -1, -1), own)
-    wrapped = 2 * math.atan2(float(relative[1:] @ unit_axis(body.joints[0])), float(relative[0]))
+    wrapped = 2 * math.atan2(float(relative[1:] @ axis), float(relative[0]))
     return wrapped + 2 * math.pi * round((near - wrapped) / (2 * math.pi))
 
 

@@ -11,18 +11,13 @@ from simgen.cameras import rotation_matrix
 from simgen.engines import bullet_hinges as hinges
 from simgen.engines.bullet_build import add_rigid, add_tree, pybullet, xyzw
 from simgen.engines.bullet_check import pinned
+from simgen.engines.bullet_grips import Grips
+from simgen.engines.bullet_loads import Loads
 from simgen.engines.force_kernels import turned
-from simgen.engines.guard import catch_work_j
 from simgen.engines.pairs import may_touch
-from simgen.engines.springs import Springs
-from simgen.engines.water import Buoyancy
 from simgen.masses import mass_properties
 from simgen.scene import Scene
 
-# A catch draws its points together in about this time, as a hand closes; at once, Bullet would
-# close 6 cm within a step and throw the body
-CATCH_TIME_S = 0.05
-CLOSED_M = 1e-4
 UPDATE_S = 1e-6
 BOUNCE_LEAST_M_S = 0.05  # slower impacts do not bounce, or a ball would hop for ever
 PIN_M = 0.2  # from the middle of a hinge's axis to each of the two points that hold it
@@ -47,8 +42,6 @@ class World:
             None if b.parent is None else scene.body_index(b.parent) for b in scene.bodies
         ]
         self.pinned = [b.name in pinned(scene) for b in scene.bodies]
-        self.springs = Springs(scene, self.centres)
-        self.buoyancy = Buoyancy(scene, scene.water) if scene.water else None
         self.client = pybullet.connect(pybullet.DIRECT)
         if self.client < 0:
             raise RuntimeError("PyBullet has no free client: more than 1000 are open")
@@ -114,6 +107,7 @@ class World:
             row for row, b in enumerate(scene.bodies) if b.motion == "free" or self.pinned[row]
         ]
         self.jointed = [row for row, b in enumerate(scene.bodies) if b.joints]
+        self.axes = [hinges.unit_axis(scene.bodies[row].joints[0]) for row in self.jointed]
         self.angles = np.array([scene.bodies[row].joints[0].position for row in self.jointed])
         arms = np.einsum("bij,bj->bi", rotation_matrix(quaternion), self.centres)
         velocity += np.cross(spin, arms)
@@ -128,13 +122,9 @@ class World:
             if self.pinned[row]:
                 self._pin(row)
         self._part()
-        self.grips: list[int | None] = [None] * len(scene.connects)
-        self.pivots = np.array([c.anchor_b for c in scene.connects]).reshape(-1, 3)
-        for number, connect in enumerate(scene.connects):
-            if connect.active:
-                self.grip(number)
-        self._find_loads()
-        self._poses(range(len(self.parts)))
+        self.grips = Grips(self)
+        self.loads = Loads(self)
+        self.poses(range(len(self.parts)))
 
     def _add_tree(self, first: int, rows: list[int]) -> None:
         bodies = [self.scene.bodies[row] for row in rows]
@@ -180,7 +170,7 @@ class World:
                 uid, link = self.parts[row][0]
                 pybullet.resetJointState(uid, link, here, speed, physicsClientId=client)
 
-    def _tie(self, row_a: int, place_a, row_b: int | None, place_b) -> int:
+    def tie(self, row_a: int, place_a, row_b: int | None, place_b) -> int:
         """A ball joint between points of two rigid bodies, in their frames (row_b None: world)."""
         a = self.parts[row_a][0][0]
         b = self.ground if row_b is None else self.parts[row_b][0][0]
@@ -198,7 +188,7 @@ class World:
         turn = rotation_matrix(np.array(body.quaternion))
         for side in (-PIN_M, PIN_M):
             point = joint.anchor + side * hinges.unit_axis(joint)
-            self._tie(row, point, base, body.position + turn @ point)
+            self.tie(row, point, base, body.position + turn @ point)
 
     def _part(self) -> None:
         """Switch off collisions that the scene's rule does not have."""
@@ -212,126 +202,23 @@ class World:
                             a, b, link_a, link_b, 0, physicsClientId=self.client
                         )
 
-    def grip(self, number: int) -> None:
-        """Close a Connect where its pivots are."""
-        connect = self.scene.connects[number]
-        a, b = (self.scene.body_index(name) for name in (connect.body_a, connect.body_b))
-        place_a, place_b = np.array(connect.anchor_a), self.pivots[number]
-        if self.masses[a] == 0:  # PyBullet wants the one that moves first
-            a, b, place_a, place_b = b, a, place_b, place_a
-        self.grips[number] = self._tie(a, place_a, b, place_b)
-
-    def release(self, number: int) -> None:
-        if self.grips[number] is not None:
-            pybullet.removeConstraint(self.grips[number], physicsClientId=self.client)
-            self.grips[number] = None
-
-    def catch(self, grips: np.ndarray, row: dict[str, np.ndarray]) -> float:
-        """Close the Connects marked -1 whose points are in reach; unmark the others, in place.
-
-        Returns the most work that it does, J.
-        """
-        work_j = 0.0
-        turns = rotation_matrix(row["quaternion"])
-        for number in np.flatnonzero(grips < 0):
-            connect = self.scene.connects[number]
-            a, b = (self.scene.body_index(name) for name in (connect.body_a, connect.body_b))
-            point_a = row["position"][a] + turns[a] @ connect.anchor_a
-            apart = point_a - row["position"][b] - turns[b] @ connect.anchor_b
-            gap_m = float(np.linalg.norm(apart))
-            if self.grips[number] is not None or not gap_m <= connect.reach_m:
-                grips[number] = 0.0
-                continue
-            self.pivots[number] = connect.anchor_b + turns[b].T @ apart
-            self.grip(number)
-            work_j += catch_work_j(self.scene, connect, gap_m, CATCH_TIME_S)
-        return work_j
-
-    def _draw_together(self) -> None:
-        """Move the pivots of catches a step's way to where the scene has them."""
-        for number, connect in enumerate(self.scene.connects):
-            gap = self.pivots[number] - connect.anchor_b
-            if self.grips[number] is None or not gap.any():
-                continue
-            gap *= np.exp(-self.step_s / CATCH_TIME_S) if np.abs(gap).max() > CLOSED_M else 0.0
-            self.pivots[number] = connect.anchor_b + gap
-            self.release(number)
-            self.grip(number)
-
-    def _find_loads(self) -> None:
-        """Bodies and joints that forces other than contacts and gravity act on."""
-        joints = [self.scene.bodies[row].joints[0] for row in self.jointed]
-        self.driven = [
-            k for k, j in enumerate(joints)
-            if j.stiffness or j.range is not None or (j.damping and self.pinned[self.jointed[k]])
-        ]  # fmt: skip
-        pushed = set(self.springs.ends.ravel().tolist())
-        pushed |= set(self.buoyancy.rows.tolist()) if self.buoyancy else set()
-        for k in self.driven:
-            pushed |= {self.jointed[k], self.parents[self.jointed[k]]} - {None}
-        self.pushed = [row for row in sorted(pushed) if row in self.moving]
-        self.has_loads = bool(self.pushed or self.driven)
-        self.joint_inertias = [
-            hinges.inertia_about(j, self.masses[row], self.centres[row], self.inertias[row])
-            for j, row in zip(joints, self.jointed, strict=True)
-        ]
-
     def step(self) -> None:
-        if self.has_loads:
-            self._load()
-        if self.grips:
-            self._draw_together()
+        if self.loads.any:
+            self.loads.apply()
+        self.grips.draw_together()
         pybullet.stepSimulation(physicsClientId=self.client)
 
-    def _load(self) -> None:
-        """Apply springs, water and the joints' own torques for one step."""
-        self._poses(self.pushed)
-        total = np.zeros((len(self.known), 6))
-        if len(self.springs.ends):
-            total += self.springs.wrench(self.known)
-        if self.buoyancy is not None:
-            total[self.buoyancy.rows] += self.buoyancy.wrench(self.known[self.buoyancy.rows])
-        for k in self.driven:
-            self._drive(k, total)
-        for row in self.pushed:
-            uid, world, client = self.parts[row][0][0], pybullet.WORLD_FRAME, self.client
-            force, torque, centre = total[row, :3], total[row, 3:], self.known[row, :3]
-            pybullet.applyExternalForce(
-                uid, -1, force.tolist(), centre.tolist(), world, physicsClientId=client
-            )
-            pybullet.applyExternalTorque(uid, -1, torque.tolist(), world, physicsClientId=client)
-
-    def _drive(self, k: int, total: np.ndarray) -> None:
-        """A joint's spring and stops, and a pinned one's damping, on its bodies."""
-        row = self.jointed[k]
-        body, base = self.scene.bodies[row], self.parents[row]
-        joint, inertia = body.joints[0], self.joint_inertias[k]
-        if not self.pinned[row]:
-            uid, link = self.parts[row][0]
-            here, speed = pybullet.getJointState(uid, link, physicsClientId=self.client)[:2]
-            pybullet.setJointMotorControl2(
-                uid, link, pybullet.TORQUE_CONTROL,
-                force=hinges.torque(joint, here, speed, inertia), physicsClientId=self.client,
-            )  # fmt: skip
-            return
-        here, speed = self._hinge(k)
-        push = hinges.torque(joint, here, speed, inertia) - joint.damping * speed
-        push *= np.array(turned(self.known[row, 3:7], hinges.unit_axis(joint)))
-        total[row, 3:] += push
-        if base is not None:
-            total[base, 3:] -= push
-
-    def _hinge(self, k: int) -> tuple[float, float]:
+    def hinge(self, k: int) -> tuple[float, float]:
         """Angle and speed of a pinned hinge; its whole turns are counted from call to call."""
         row = self.jointed[k]
         body, base, own = self.scene.bodies[row], self.parents[row], self.known[row]
         carrier = np.array([1.0, 0, 0, 0]) if base is None else self.known[base, 3:7]
-        self.angles[k] = hinges.angle(body, carrier, own[3:7], self.angles[k])
+        self.angles[k] = hinges.angle(body, carrier, own[3:7], self.axes[k], near=self.angles[k])
         relative = own[10:] - (0.0 if base is None else self.known[base, 10:])
-        axis = turned(own[3:7], hinges.unit_axis(body.joints[0]))
+        axis = turned(own[3:7], self.axes[k])
         return self.angles[k], float(relative @ np.array(axis))
 
-    def _poses(self, rows) -> None:
+    def poses(self, rows) -> None:
         """Bring centre of mass, quaternion, velocity and spin of these bodies up to date."""
         client = self.client
         for row in rows:
@@ -346,7 +233,7 @@ class World:
 
     def read(self) -> dict[str, np.ndarray]:
         """Motion's per-frame kinematics and energies of the present state."""
-        self._poses(range(len(self.parts)))
+        self.poses(range(len(self.parts)))
         known = self.known.copy()
         centre, quaternion, velocity, spin = np.split(known, (3, 7, 10), axis=1)
         turns = rotation_matrix(quaternion)
@@ -355,15 +242,10 @@ class World:
         joints = np.zeros((len(self.jointed), 2))
         for k, row in enumerate(self.jointed):
             if self.pinned[row]:
-                joints[k] = self._hinge(k)
+                joints[k] = self.hinge(k)
             else:
                 uid, link = self.parts[row][0]
                 joints[k] = pybullet.getJointState(uid, link, physicsClientId=self.client)[:2]
-        stored = self.springs.energy_j(known)
-        if self.buoyancy is not None:
-            stored += self.buoyancy.energy_j(known[self.buoyancy.rows])
-        stiffness = [self.scene.bodies[row].joints[0].stiffness for row in self.jointed]
-        stored += 0.5 * float(np.array(stiffness) @ joints[:, 0] ** 2)
         return {
             "position": centre - arm,
             "quaternion": quaternion,
@@ -374,7 +256,7 @@ class World:
             "joint_velocity": joints[:, 1],
             "kinetic_energy_j": 0.5 * np.sum(self.masses * np.sum(velocity**2, axis=1))
             + 0.5 * np.sum(self.masses[:, None].astype(bool) * self.inertias * local_spin**2),
-            "potential_energy_j": stored
+            "potential_energy_j": self.loads.energy_j(known, joints[:, 0])
             - np.sum(self.masses * (centre @ np.array(self.scene.gravity))),
         }
 
@@ -383,14 +265,9 @@ class World:
         bodies, joints, grips = np.split(
             state, np.cumsum([13 * len(self.parts), 2 * len(self.jointed)])
         )
-        for number in range(len(self.grips)):
-            self.release(number)
         self.angles[:] = joints[::2]
         self._place(bodies.reshape(-1, 13), joints.reshape(-1, 2))
-        for number, (closed, *pivot) in enumerate(grips.reshape(-1, 4)):
-            self.pivots[number] = pivot
-            if closed:
-                self.grip(number)
+        self.grips.restore(grips.reshape(-1, 4))
 
     def state_of(self, row: dict[str, np.ndarray]) -> Float64[np.ndarray, " state"]:
         """Restorable state of what `read` gave: 13 numbers a body, two a joint, four a Connect.
@@ -404,6 +281,4 @@ class World:
             [row["centre_of_mass"], row["quaternion"], velocity, row["angular_velocity"]], axis=1
         )
         joints = np.stack([row["joint_position"], row["joint_velocity"]], axis=1)
-        closed = np.array([[grip is not None] for grip in self.grips]).reshape(-1, 1)
-        grips = np.concatenate([closed, self.pivots], axis=1)
-        return np.concatenate([bodies.ravel(), joints.ravel(), grips.ravel()])
+        return np.concatenate([bodies.ravel(), joints.ravel(), self.grips.state().ravel()])
