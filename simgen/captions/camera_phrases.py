@@ -134,8 +134,10 @@ def begins(facts: Facts, *, n: str) -> Said:
     """`cut to another view at 1.3 s`."""
     where, claims = place_words(facts, n)
     if n == "0":
-        of_all = shot_count(facts)
-        return Said(f"{of_all.text}, the first shows {where}", claims + of_all.claims)
+        said = shot_count(facts)
+        if not facts["shots"][n]["setting"]:
+            return said
+        return Said(f"{said.text}, the first of {where}", claims + said.claims)
     start_s = facts["shots"][n]["start_s"]
     claims.append(number(f"shots.{n}.start_s", f"{start_s:.1f}"))
     return Said(f"cut to {where} at {at(start_s)}", claims)
@@ -147,7 +149,7 @@ def place_words(facts: Facts, n: str) -> tuple[str, list[Claim]]:
     claims = [stated(facts, f"shots.{n}.setting")]
     if setting:
         return f"the {setting.replace('_', ' ')}", claims
-    return ("one view" if n == "0" else "another view"), claims
+    return "another view", claims
 
 
 def timeline_clauses(facts: Facts, choose: Choices) -> list[Clause]:

@@ -38,7 +38,7 @@ from simgen.scene import Scene
 if TYPE_CHECKING:
     from simgen.truth import Truth  # it knows the engines, and captions do not
 
-STATIVE = ("has", "is", "does", "never", "keeps", "stays", "stands", "remains")
+STATIVE = ("has", "have", "are", "is", "does", "never", "keeps", "stays", "stands", "remains")
 
 
 def describe(
@@ -85,7 +85,7 @@ def tell(
 def short(facts: Facts, words: Words, choose: Choices) -> list[Sentence]:
     """One sentence: who does what, how it ends, and what the camera does."""
     things = subjects(facts, words)
-    said = roll_call(facts, things, acting=bool(words.opening) and not words.together)
+    said = roll_call(facts, things, words)
     glue = ["", *[", with "] * (len(said) - 1)]
     doing = opening(facts, things, words, choose) or measured(facts, things)
     doing += releases(facts)
@@ -111,7 +111,8 @@ def short(facts: Facts, words: Words, choose: Choices) -> list[Sentence]:
 
 def then(end: Clause) -> str:
     """What joins an ending to what went before."""
-    return ", and " if end.text.split()[0] in STATIVE else ", then "
+    first = end.text.split()[0]
+    return ", " if first == "with" else ", and " if first in STATIVE else ", then "
 
 
 def dense(facts: Facts, words: Words, choose: Choices) -> list[Sentence]:
@@ -124,8 +125,10 @@ def dense(facts: Facts, words: Words, choose: Choices) -> list[Sentence]:
         story(facts, things, words, choose),
         Sentence(tuple(deeds.dense_clauses(facts, words.events, choose)), in_time=True),
         *(
-            Sentence(tuple(shot), joint=["", "; ", ", "] if len(shot) > 2 else ", ")
-            for shot in camera_phrases.dense_clauses(facts, choose)
+            Sentence(tuple(shot), joint=["", "; in it " if n else "; in the first ", ", "])
+            if len(shot) > 2
+            else Sentence(tuple(shot), joint=", ")
+            for n, shot in enumerate(camera_phrases.dense_clauses(facts, choose))
         ),
     ]
     return [sentence for sentence in sentences if sentence.clauses]

@@ -15,6 +15,7 @@ from simgen.captions.clauses import Choices, Clause, Said, clause, number, state
 from simgen.captions.phrases import article, at, count, listed, plural, span
 
 MOST = 6  # touches told one by one; a caption that lists 40 says nothing
+MOST_UNSEEN, FLICKER_S = 4, 0.15
 MOST_APEXES = 3  # more than that is bouncing, and the bounces tell it
 TOUCHES = ("collision", "bounce", "stay", "touch")  # deeds of contacts that people would notice
 Templates = Mapping[str, Sequence[str]]
@@ -35,7 +36,7 @@ TEMPLATES: Templates = {
     ),
     "touch": (
         "{subject} touches {other}[ with the {part}]",
-        "{subject} makes contact with {other}[, the {part} first]",
+        "{subject} makes contact with {other}[ with the {part}]",
     ),
     "release": ("{subject} lets go[ of {other}]",),
     "catch": ("{subject} catches {other}", "{subject} grasps {other}"),
@@ -43,6 +44,7 @@ TEMPLATES: Templates = {
     "takeoff": ("{subject} takes off[ from {other}]", "{subject} leaves {other}"),
     "landing": ("{subject} comes down[ on {other}][, {part} first]",),
     "shot": ("{subject} is shot", "{subject} leaves the hand"),
+    "basket": ("{subject} goes through the ring", "{subject} falls through the ring"),
     "swish": ("{subject} drops through the net",),
     "apex": (
         "{subject} reaches the top of the flight",
@@ -78,10 +80,21 @@ def told(facts: Facts) -> list[str]:
     apexes = [n for n, e in events.items() if e["kind"] == "apex"]
     chosen += [
         n for n, e in events.items()
-        if e["kind"] not in ("contact", "apex") and kind_of(e) not in SILENT
+        if e["kind"] not in ("contact", "apex", *UNSEEN) and kind_of(e) not in SILENT
     ]  # fmt: skip
+    chosen += unseen(facts)
     chosen += apexes if len(apexes) <= MOST_APEXES else []
     return sorted(chosen, key=lambda n: (events[n]["start_s"], int(n[1:])))
+
+
+def unseen(facts: Facts) -> list[str]:
+    """The longest times that things were hidden or outside; a flicker is not worth a clause."""
+    found = []
+    for name, event in facts["events"].items():
+        lasts_s = event["end_s"] - event["start_s"]
+        if event["kind"] in UNSEEN and lasts_s >= FLICKER_S:
+            found.append((-lasts_s, name))
+    return [name for _, name in sorted(found)[:MOST_UNSEEN]]
 
 
 def deed_of(event: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ only if it then fails its check against the true facts.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -53,7 +54,8 @@ def lied(true: Clause, facts: Facts, words: Words, kind: str, choose: Choices) -
     """The clause told of facts altered in one way, or None if it does not speak of such."""
     for altered in KINDS[kind](true, facts, words, choose):
         told = clause(altered, true.write)
-        if told.text != true.text and not check({"claims": told.claims}, facts):
+        none = re.search(r"\bno\b", told.text)  # where one was taken from one
+        if told.text != true.text and not none and not check({"claims": told.claims}, facts):
             return replace(told, true=true, lie=kind)
     return None
 

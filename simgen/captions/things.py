@@ -12,6 +12,7 @@ from simgen.captions.clauses import (
     Choices,
     Clause,
     Said,
+    Writer,
     a_thing,
     clause,
     number,
@@ -34,39 +35,60 @@ def subjects(facts: Facts, words: Words) -> list[str]:
     return [n for n, fact in facts["objects"].items() if fact["label"] not in words.apparatus]
 
 
-def roll_call(facts: Facts, things: Sequence[str], *, acting: bool) -> list[Clause]:
-    """Few things by colour, many by number.
-
-    Args:
-        acting: The first is the subject of what follows, so the others get a clause of their own.
-    """
+def roll_call(facts: Facts, things: Sequence[str], words: Words) -> list[Clause]:
+    """Who acts, and in a clause of its own who else is there: few by colour, many by number."""
     if not things:
         none = {"count": {"of": "objects"}, "is": 0}
         return [clause(facts, lambda facts: Said("nothing", [none]))]
-    if not acting:
-        return [clause(facts, lambda facts: named_or_counted(facts, things))]
-    actor = clause(facts, lambda facts: Said(*a_thing(facts, things[0])))
-    if len(things) == 1:
-        return [actor]
-    return [actor, clause(facts, lambda facts: named_or_counted(facts, things[1:], things[0]))]
+    who = actors(facts, things, words)
+    others = [name for name in things if name not in who]
+    told = [clause(facts, roll(facts, who))]
+    return [*told, clause(facts, roll(facts, others, who))] if others else told
 
 
-def named_or_counted(facts: Facts, things: Sequence[str], actor: str = "") -> Said:
-    """`a red ball and a blue box`, `three balls and a box`; the actor is not counted."""
+def roll(facts: Facts, things: Sequence[str], actors: Sequence[str] = ()) -> Writer:
+    """Names things, or counts them if they are many; the actors are not counted."""
     if len(things) <= MOST_NAMED:
-        told = [a_thing(facts, name) for name in things]
-        return Said(listed([text for text, _ in told]), [c for _, claims in told for c in claims])
+        return partial(named, things=things)
+    own = {facts["objects"][name]["label"] for name in actors}
     labels = Counter(facts["objects"][name]["label"] for name in things)
-    own = facts["objects"][actor]["label"] if actor else ""
+    left_out = {
+        label: len(members(facts, {"of": "objects", "label": label})) - n
+        for label, n in labels.items()
+    }
+    return partial(numbered, left_out=left_out, own=own)
+
+
+def named(facts: Facts, *, things: Sequence[str]) -> Said:
+    """`a red ball and a blue box`."""
+    told = [a_thing(facts, name) for name in things]
+    return Said(listed([text for text, _ in told]), [c for _, claims in told for c in claims])
+
+
+def numbered(facts: Facts, *, left_out: dict[str, int], own: set[str]) -> Said:
+    """`three balls and a box`.
+
+    Args:
+        left_out: Label -> how many of the clip's are not among these.
+        own: The actors' labels.
+    """
     groups, claims = [], []
-    for label, n in labels.items():
+    for label, others in left_out.items():
         fields = {"of": "objects", "label": label}
-        total = sum(fact["label"] == label for fact in facts["objects"].values())
+        total = len(members(facts, fields))
         claims.append({"count": fields, "is": total})
-        groups.append(article(label) if n == 1 else f"{count(n)} {plural(label)}")
-        if label == own:
-            groups[-1] = f"{count(n)} more {plural(label)}" if n > 1 else f"another {label}"
+        groups.append(some(label, total - others, more=label in own))
     return Said(listed(groups), claims)
+
+
+def some(label: str, n: int, *, more: bool) -> str:
+    """
+    >>> some("ball", 1, more=False), some("ball", 1, more=True), some("ball", 4, more=True)
+    ('a ball', 'another ball', 'four more balls')
+    """
+    if n == 1:
+        return f"another {label}" if more else article(label)
+    return f"{count(n)} {'more ' if more else ''}{plural(label)}"
 
 
 def opening(
@@ -79,7 +101,7 @@ def opening(
     """
     if not words.opening or not things:
         return []
-    who = acting(things, words) if named else ()
+    who = actors(facts, things, words) if named else ()
     return [clause(facts, partial(opened, phrase=choose.of(words.opening), who=who))]
 
 
@@ -88,9 +110,12 @@ def opened(facts: Facts, *, phrase: str, who: Sequence[str]) -> Said:
     return Said(f"{subject} {phrase}".lstrip(), [stated(facts, "family"), *claims])
 
 
-def acting(things: Sequence[str], words: Words) -> Sequence[str]:
+def actors(facts: Facts, things: Sequence[str], words: Words) -> list[str]:
     """Whom the family's phrases are about."""
-    return things if words.together else things[:1]
+    if not words.opening:
+        return list(things)
+    alike = [name for name in things if facts["objects"][name]["label"] in words.together]
+    return alike or list(things[:1])
 
 
 def called(facts: Facts, names: Sequence[str]) -> tuple[str, list[Claim]]:
@@ -109,7 +134,7 @@ def ending(
     """The outcome in the family's words, if it has any for this one."""
     if facts["outcome"]["label"] not in words.outcomes or not things:
         return []
-    who = acting(things, words) if named else ()
+    who = actors(facts, things, words) if named else ()
     return [clause(facts, partial(ended, words=words, share=choose.share(), who=who))]
 
 
@@ -118,6 +143,8 @@ def ended(facts: Facts, *, words: Words, share: float, who: Sequence[str]) -> Sa
     phrases = words.outcomes[outcome["label"]]
     phrase = phrases[int(share * len(phrases))].removeprefix("and ")
     subject, claims = called(facts, who)
+    if phrase.startswith("with ") and who:
+        subject, claims = "it ends", []
     claims = [stated(facts, "outcome.label"), *claims]
     text = f"{subject} ".lstrip()
     for literal, name, spec, _ in string.Formatter().parse(phrase):
@@ -199,8 +226,9 @@ def inventory(facts: Facts, things: Sequence[str]) -> list[Clause]:
 def possession(facts: Facts, *, name: str, weighed: bool) -> Said:
     """`a small very bouncy red ball of 0.5 kg`."""
     fact, path = facts["objects"][name], f"objects.{name}"
-    seen = members(facts, {"of": "events", "deed": ["bounce", "collision"], "subject": name})
-    bounce, of_bounce = bounciness(fact, f"{path}.restitution") if seen else ("", [])
+    fields = {"of": "events", "deed": ["bounce", "collision"]}
+    seen = [members(facts, {**fields, role: name}) for role in ("subject", "other")]
+    bounce, of_bounce = bounciness(fact, f"{path}.restitution") if any(seen) else ("", [])
     text, claims = a_thing(facts, name, more=bounce)
     claims += of_bounce
     if weighed:
@@ -258,7 +286,7 @@ def setting_words(facts: Facts) -> Said:
 def gravity_words(facts: Facts) -> Said:
     g = facts["gravity_m_s2"]
     if not g:
-        return Said("no gravity", [{"path": "gravity_m_s2", "is": 0.0}])
+        return Said("there is no gravity", [{"path": "gravity_m_s2", "is": 0.0}])
     text = f"{g:.1f}"
     return Said(f"gravity is {text} m/s2", [number("gravity_m_s2", text)])
 

@@ -30,7 +30,7 @@ MARKS = ".,:;-/"
 GLUE = """
     a again all an and another are at be besides bounce bounces by camera clip collide collides
     collision collisions cut degrees down end fall falls filmed first floor focal follows for from
-    go gravity handheld has hidden in is it kg left lets looking m more motion move moves no
+    ends go gravity handheld has hidden in is it kg left lets looking m more motion move moves no
     nothing of on once one other out picture place rest right room s scene share shots shows
     slightly stay stays steeply straight the them then there ahead times to touch touches twice up
     view walled while with

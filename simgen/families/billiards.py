@@ -66,7 +66,7 @@ class Billiards:
     engines = ("bullet", "mujoco")
     outcomes = ("pocketed", "missed")
     words = Words(
-        opening=("lie on a billiard table, and the white one is shot",),
+        opening=("is shot across a billiard table", "is set rolling on a billiard table"),
         outcomes={
             "pocketed": ("with the ball aimed at falling into a pocket",),
             "missed": ("with the ball aimed at staying out of the pockets",),
@@ -152,7 +152,8 @@ class Billiards:
     def laws(self, scene: Scene, motion: Motion) -> tuple[Law, ...]:
         """What the first hit gave the object ball; none if another ball had a part in it."""
         cue, ball = scene.body_index("cue_ball"), scene.body_index("ball_1")
-        hits = motion.contacts[motion.contacts["body_a"] >= cue]
+        ever = motion.contacts
+        hits = ever[(ever["body_a"] >= cue) | (ever["body_a"] == scene.body_index("cushions"))]
         if not len(hits) or (hits[0]["body_a"], hits[0]["body_b"]) != (cue, ball):
             return ()
         clear = frame_times(scene) > hits[0]["end_s"]

@@ -71,9 +71,10 @@ class Collision:
     words = Words(
         opening=("move towards each other and collide", "meet in an elastic collision"),
         outcomes={
-            "rebound": ("with both balls sent back",),
-            "pushed_on": ("with one ball at most sent back",),
+            "rebound": ("are both sent back", "go back, both of them"),
+            "pushed_on": ("part, at most one of them sent back",),
         },
+        together=("ball", "box"),
     )
     Parameters = Parameters
 

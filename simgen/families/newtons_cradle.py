@@ -68,6 +68,7 @@ class NewtonsCradle:
             "one_leaves": ("with one ball thrown out on the far side",),
             "two_leave": ("with two balls thrown out on the far side",),
         },
+        together=("ball",),
     )
     Parameters = Parameters
 

@@ -62,6 +62,7 @@ class Tower:
             "stands": ("with the whole tower still standing at the end",),
             "topples": ("with part of the tower falling",),
         },
+        together=("block",),
     )
     Parameters = Parameters
 

@@ -167,11 +167,11 @@ def test_a_family_is_told_in_its_own_words(episodes: list[Episode], toy, monkeyp
 
 def test_plural_words_continue_all_of_the_things(episodes: list[Episode]):
     words = Words(
-        opening=("drop",), outcomes={"dropped": ("have not landed",)}, together=True
+        opening=("drop",), outcomes={"dropped": ("have not landed",)}, together=("ball", "box")
     )  # fmt: skip
     text, _ = tell(facts_of(episodes[0]), words, np.random.default_rng(0))
     assert text["short"].startswith("A small red ball and a large blue box drop")
-    assert "The red ball and the blue box drop, then have not landed." in text["dense"]
+    assert "The red ball and the blue box drop, and have not landed." in text["dense"]
 
 
 def test_what_did_not_happen_is_not_told(episodes: list[Episode]):
