@@ -43,25 +43,22 @@ class Loads:
 
     def apply(self) -> None:
         """Apply springs, water and the joints' own torques for one step."""
-        self.world.poses(self.pushed)
-        total = np.zeros((len(self.world.known), 6))
+        world, frame = self.world, pybullet.WORLD_FRAME
+        world.poses(self.pushed)
+        total = np.zeros((len(world.known), 6))
         if len(self.springs.ends):
-            total += self.springs.wrench(self.world.known)
+            total += self.springs.wrench(world.known)
         if self.buoyancy is not None:
-            total[self.buoyancy.rows] += self.buoyancy.wrench(self.world.known[self.buoyancy.rows])
+            total[self.buoyancy.rows] += self.buoyancy.wrench(world.known[self.buoyancy.rows])
         for k in self.driven:
             self._drive(k, total)
         for row in self.pushed:
-            uid, world, client = (
-                self.world.parts[row][0][0],
-                pybullet.WORLD_FRAME,
-                self.world.client,
-            )
-            force, torque, centre = total[row, :3], total[row, 3:], self.world.known[row, :3]
+            uid, client = world.parts[row][0][0], world.client
+            force, torque, centre = total[row, :3], total[row, 3:], world.known[row, :3]
             pybullet.applyExternalForce(
-                uid, -1, force.tolist(), centre.tolist(), world, physicsClientId=client
+                uid, -1, force.tolist(), centre.tolist(), frame, physicsClientId=client
             )
-            pybullet.applyExternalTorque(uid, -1, torque.tolist(), world, physicsClientId=client)
+            pybullet.applyExternalTorque(uid, -1, torque.tolist(), frame, physicsClientId=client)
 
     def _drive(self, k: int, total: np.ndarray) -> None:
         """A joint's spring and stops, and a pinned one's damping, on its bodies."""
