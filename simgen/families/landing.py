@@ -11,7 +11,7 @@ from simgen.motion import Motion
 from simgen.scene import Scene
 
 UPRIGHT_RAD = math.radians(45)  # trunk at the clip's end
-LOWEST_RAD = math.radians(75)  # trunk at any time after touchdown
+LOWEST_RAD = math.radians(75)  # trunk: beyond, a fall, unless it comes up again
 OVER_FEET_M = 0.25  # mass centre from the middle of the feet at the clip's end
 HOLD_S = 0.4  # of clip after touchdown, or nobody can say how it ended
 FLIGHT_S = 0.3  # without any touch is a flight
@@ -20,9 +20,9 @@ FLIGHT_S = 0.3  # without any touch is a flight
 class Judge:
     """Reads the motion, and nothing of what the script intended.
 
-    Landed: from touchdown to the clip's end, at least HOLD_S, only feet touch the ground, the
-    trunk is never over LOWEST_RAD and in the end within UPRIGHT_RAD of upright, with the mass
-    centre within OVER_FEET_M of the middle of the feet.
+    Landed: from touchdown to the clip's end, at least HOLD_S, only feet touch the ground, and in
+    the end the trunk is within UPRIGHT_RAD of upright, with the mass centre within OVER_FEET_M of
+    the middle of the feet.
 
     Args:
         ground: Bodies that a gymnast can come down on.
@@ -64,7 +64,7 @@ class Judge:
         height = self.centre[:, 2]
         frames = (self.times >= off_s) & (self.times <= touch_s)
         return {
-            "somersaults": (self.at(self.turn, touch_s) - self.at(self.turn, off_s)) / math.tau,
+            "somersaults": abs(self.at(self.turn, touch_s) - self.at(self.turn, off_s)) / math.tau,
             "flight_s": touch_s - off_s,
             "flight_height_m": float(height[frames].max(initial=0)) - self.at(height, off_s),
             "touchdown_tilt_rad": self.at(self.tilt, touch_s),
@@ -94,13 +94,13 @@ class Judge:
         """
         touch_s = float(touches["start_s"][0])
         if touches["body_b"][0] not in self.feet:
-            turn = sense * math.remainder(self.at(self.turn, touch_s), math.tau)
-            return ("under_rotated" if turn < 0 else "over_rotated"), 0.0
+            turns = sense * self.at(self.turn, touch_s) / math.tau
+            return ("under_rotated" if turns < max(1, round(turns)) else "over_rotated"), 0.0
         others = touches["start_s"][~np.isin(touches["body_b"], self.feet)]
         low = self.times[(self.times > touch_s) & (self.tilt > LOWEST_RAD)]
-        over_s = min([self.end_s, *others.tolist(), *low.tolist()])
         stands = self.tilt[-1] <= UPRIGHT_RAD and abs(self.off_feet(self.end_s)) <= OVER_FEET_M
+        over_s = min([self.end_s, *others.tolist(), *([] if stands else low.tolist())])
         if over_s >= self.end_s:
             return ("landed" if stands else "off_balance"), self.end_s - touch_s
-        forward = self.off_feet(over_s) > 0
+        forward = self.off_feet(min([self.end_s, *others.tolist()])) > 0
         return ("fell_forward" if forward else "fell_backward"), over_s - touch_s

@@ -42,20 +42,15 @@ STAND: Pose = {
     "hip": 0.37, "knee": 0.45, "waist": 0.05, "shoulder": 1.2, "elbow": 0.1, "ankle": 0.2,
 }  # fmt: skip
 
-# Technique, found by search over landings of gymnasts of 1.58 to 1.74 m.
-BACK_M = 0.12
 HIPS = np.linspace(0.15, 1.25, 23)  # rad, that the legs can be placed with
 CHANGE_S = 0.2  # what a change of pose in flight takes
 NO_TIME_S = 0.15  # before the ground: open in any case
-ANKLE_GAIN = 2.0  # m of the soles' pressure per m that the mass centre is going to miss them by
-ARMS_GAIN = 2.0  # rad per m of the same
-SOLES_M = (-0.12, 0.12)  # reach of the pressure from the middle of the soles
 ANKLE_KP = next(s.servo[0] for s in SEGMENTS if s.name == "foot")
 LEAD_S = 0.04
-SQUAT_S, RISE_S = 0.25, 0.6  # how long the squat is held, and standing up from it
+SQUAT_S = 0.25  # how long the squat is held
 SOLE_M = 0.10  # height of the ankle's joint over the ground that counts as touchdown
 # Targets stay this close to the joints as they are: legs then brake and do not bounce
-NEAR = {"hip": 0.30, "knee": 0.28, "ankle": 0.30, "waist": 0.2}
+NEAR = {"hip": 0.30, "ankle": 0.30, "waist": 0.2}
 NEAR_OTHERS = 0.6
 
 
@@ -69,12 +64,32 @@ class Aim:
     misjudged_rad: float  # turn that the gymnast believes to be missing and is not
 
 
+@dataclass(frozen=True)
+class Balance:
+    """How a landing is held; found by search over landings of gymnasts of 1.58 to 1.74 m."""
+
+    # legs that give way need the feet at another place than stiff ones
+    feet_ahead_m: float = 0.12
+    ankles: float = 2.0  # m of the soles' pressure per m that the mass centre will miss them by
+    arms: float = 2.0  # rad per m of the same
+    hips: float = 0.0  # rad per m that the mass centre is in front of the feet
+    soles_m: float = 0.12  # reach of the pressure from the middle of the soles
+    knees_rad: float = 0.28  # closeness of the knees' target, as NEAR
+    rise_s: float = 0.6  # what standing up takes
+
+
 @dataclass
 class Ground:
-    """Where the feet will come down: height of the surface, and how fast it moves."""
+    """Where the feet will come down, and how far it lets itself be pushed along x.
+
+    A board afloat slides at a speed in proportion to the push: `slip_1_s` is that speed over the
+    distance by which a standing gymnast's mass centre is ahead of the pressure under the soles.
+    """
 
     height_m: float
     speed_m_s: float = 0.0  # along x
+    grip: float = 1.0  # share of the gymnast's speed over it that a touchdown stops
+    slip_1_s: float = 0.0
 
 
 class Flyer:
@@ -89,10 +104,10 @@ class Flyer:
 
     def __init__(
         self, gymnast: Gymnast, *, rows: np.ndarray, columns: np.ndarray, ground: Ground,
-        first_turn: float = -np.pi,
+        first_turn: float = -np.pi, balance: Balance = Balance(),
     ) -> None:  # fmt: skip
         self.gymnast, self.rows, self.columns = gymnast, rows, columns
-        self.ground, self.first_turn = ground, first_turn
+        self.ground, self.first_turn, self.balance = ground, first_turn, balance
         self.feet = [rows[gymnast.names.index(f"{side}_foot")] for side in ("left", "right")]
         self.reach = gymnast.planar(REACH)
         self.begin()
@@ -113,7 +128,7 @@ class Flyer:
     def pose(self, seen: Observation, sums: Sums, aim: Aim) -> Pose:
         """Flight's pose until the feet are down, then landing's."""
         low = seen.position[self.feet, 2].min() < self.ground.height_m + SOLE_M
-        if self.touch_s is None and low:
+        if self.touch_s is None and low and sums.velocity[2] < 0:
             self.touch_s = seen.time_s
         return self.fly(seen, sums, aim) if self.touch_s is None else self.land(seen, sums)
 
@@ -161,15 +176,14 @@ class Flyer:
     ) -> np.ndarray | float:
         """Angular momentum about the soles at touchdown, L + m (z vx - x vz), kg m2/s.
 
-        (x, z) leads from the soles, BACK_M behind, to the mass centre: legs that give way need
-        the feet further ahead than stiff ones.
+        (x, z) leads to the mass centre from feet_ahead_m behind the soles.
         """
         x0, z0 = shape.middle - shape.sole
-        x = x0 * np.cos(turn) - z0 * np.sin(turn) + BACK_M
+        x = x0 * np.cos(turn) - z0 * np.sin(turn) + self.balance.feet_ahead_m
         z = z0 * np.cos(turn) + x0 * np.sin(turn)
         fall = sums.velocity[2] - GRAVITY_M_S2 * time_s
-        forward = sums.velocity[0] - self.ground.speed_m_s
-        return sums.angular_momentum + self.gymnast.mass_kg * (z * forward - x * fall)
+        stopped = self.ground.grip * (sums.velocity[0] - self.ground.speed_m_s)
+        return sums.angular_momentum + self.gymnast.mass_kg * (z * stopped - x * fall)
 
     def time_to_ground(self, sums: Sums) -> float:
         """Seconds of free fall until the soles of a gymnast who reaches for the ground meet it."""
@@ -208,25 +222,39 @@ class Flyer:
 
     def land(self, seen: Observation, sums: Sums) -> Pose:
         """Absorb in a squat, then stand up, the ankles steering the mass centre over the feet."""
-        share = np.clip((seen.time_s - self.touch_s - SQUAT_S) / RISE_S, 0.0, 1.0)
+        share = np.clip((seen.time_s - self.touch_s - SQUAT_S) / self.balance.rise_s, 0, 1)
         return self.balanced(blend(SQUAT, STAND, float(share)), seen, sums)
 
-    def balanced(self, wanted: Pose, seen: Observation, sums: Sums) -> Pose:
-        """The pose with ankles and arms that keep the mass centre over the feet."""
+    def balanced(self, wanted: Pose, seen: Observation, sums: Sums, *, lean_m: float = 0.0) -> Pose:
+        """The pose with ankles and arms that keep the mass centre lean_m in front of the feet."""
         height = max(sums.centre[2] - self.ground.height_m, 0.3)
         feet = seen.centre_of_mass[self.feet, 0].mean()
-        # where an inverted pendulum of that height would come to rest, seen from the feet
-        forward = sums.velocity[0] - self.ground.speed_m_s
-        error = sums.centre[0] + forward * np.sqrt(height / GRAVITY_M_S2) - feet
-        arms = wanted.get("shoulder", 0.0) + float(np.clip(ARMS_GAIN * error, -1.2, 1.2))
+        # where an inverted pendulum of that height would come to rest, seen from the feet: the part
+        # of its state that grows, at the rate that solves rate^2 = slip rate + g / height
+        slip = self.ground.slip_1_s
+        rate = 0.5 * (slip + np.sqrt(slip * slip + 4 * GRAVITY_M_S2 / height))
+        error = sums.centre[0] + sums.velocity[0] / rate - feet - lean_m
+        balance = self.balance
+        hips = balance.hips * (sums.centre[0] - feet - lean_m)
+        wanted = {
+            **wanted,
+            "shoulder": wanted.get("shoulder", 0.0)
+            + float(np.clip(balance.arms * error, -1.2, 1.2)),
+            "hip": wanted.get("hip", 0.0) + float(np.clip(hips, -0.4, 0.4)),
+        }
         now = self.gymnast.pose(seen, self.columns)
+        nearness = {**NEAR, "knee": balance.knees_rad}
         pose = {
             joint: float(np.clip(angle, now[joint] - near, now[joint] + near))
-            for joint, angle in {**wanted, "shoulder": arms}.items()
-            for near in (NEAR.get(joint, NEAR_OTHERS),)
+            for joint, angle in wanted.items()
+            for near in (nearness.get(joint, NEAR_OTHERS),)
         }
         # the pressure under the soles goes beyond that point, and pushes it back
-        pressure = feet + float(np.clip(ANKLE_GAIN * error, *SOLES_M)) * self.gymnast.scale
+        pressure = (
+            feet
+            + float(np.clip(balance.ankles * error, -balance.soles_m, balance.soles_m))
+            * self.gymnast.scale
+        )
         lever = pressure - seen.position[self.feet, 0].mean()
         torque = self.gymnast.mass_kg * GRAVITY_M_S2 * lever / 2
         pose["ankle"] = now["ankle"] - torque / ANKLE_KP + LEAD_S * self._speed(seen, "ankle")
