@@ -12,18 +12,24 @@ from itertools import chain
 import numpy as np
 from jaxtyping import Float64
 
+from simgen.engines import water
 from simgen.engines.bullet_build import pybullet
-from simgen.engines.bullet_check import check
+from simgen.engines.bullet_check import body_problems
 from simgen.engines.bullet_world import World
 from simgen.engines.contacts import POINT_DTYPE, ContactRecorder
 from simgen.engines.guard import Guard
+from simgen.engines.pairs import wrong_names
 from simgen.engines.scripts import ActionSource, openings, recorded, scripted
 from simgen.motion import Motion
 from simgen.scene import Observation, Scene
 
-__all__ = ["check", "resume", "simulate"]
-
 ENERGY_SLACK_M = 0.01  # energy that may come from nowhere: what lifts every body by this
+
+
+def check(scene: Scene) -> tuple[str, ...]:
+    """What about the scene this engine cannot simulate; empty if nothing."""
+    servos = ("actuators",) if scene.actuators else ()
+    return (*servos, *wrong_names(scene), *water.problems(scene), *body_problems(scene))
 
 
 def simulate(scene: Scene, *, state_every: int) -> Motion:

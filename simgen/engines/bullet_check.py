@@ -14,8 +14,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from simgen.engines import water
-from simgen.engines.pairs import wrong_names
 from simgen.masses import mass_properties
 from simgen.scene import Body, Scene
 
@@ -46,15 +44,12 @@ def pinned(scene: Scene) -> frozenset[str]:
     return frozenset(name for name, first in root.items() if first in roots)
 
 
-def check(scene: Scene) -> tuple[str, ...]:
-    """What about the scene this engine cannot simulate; empty if nothing."""
-    reasons = ["actuators"] if scene.actuators else []
-    reasons += [*wrong_names(scene), *water.problems(scene)]
+def body_problems(scene: Scene) -> Iterator[str]:
+    """What about each body Bullet cannot hold."""
     held = pinned(scene)
     for body in scene.bodies:
-        said = [*_surfaces(body), *_mass(body), *_joints(body, body.name in held)]
-        reasons += [f"body {body.name!r}: {reason}" for reason in said]
-    return tuple(reasons)
+        said = (*_surfaces(body), *_mass(body), *_joints(body, body.name in held))
+        yield from (f"body {body.name!r}: {reason}" for reason in said)
 
 
 def _surfaces(body: Body) -> Iterator[str]:
