@@ -40,7 +40,8 @@ def geom_bounds(
 
     A shadow lies in the volume that the geom sweeps when it moves along the light down to the
     lowest thing in the scene. Bounds are generous by a pixel; a geom that reaches behind the
-    camera gets the whole picture. All vectors are in the camera's frame.
+    camera gets the whole picture, and one that lies there none of it. All vectors are in the
+    camera's frame.
     """
     plane = table.kind == KINDS.index("plane")
     corners = _corners(table, to_local, centre)
@@ -108,6 +109,7 @@ def _bounds(
     low, high = np.floor(pixels.min(0)) - 1, np.ceil(pixels.max(0)) + 1
     bounds = np.stack([low[..., 0], high[..., 0], low[..., 1], high[..., 1]], -1)
     bounds[behind.any(0)] = 0, width, 0, height
+    bounds[behind.all(0)] = 0
     return np.clip(bounds, 0, [width, width, height, height]).astype(np.int32)
 
 
