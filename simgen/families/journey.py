@@ -37,8 +37,8 @@ from simgen.families.objects import (
 from simgen.motion import Motion
 from simgen.scene import Body, Scene, Vector3
 
-# Rooms' origins, m: a screen's width of haze and two walls between any two of them
-ORIGINS = ((-30.0, -30.0), (30.0, -30.0), (30.0, 30.0), (-30.0, 30.0))
+# Rooms' origins, m: 60 apart, none beside another, so that a camera has them before or behind it
+ORIGINS = ((40.0, 14.5), (-14.5, 40.0), (-40.0, -14.5), (14.5, -40.0))
 MOST_BODIES = 4 + 2 * 4 + 2 + 1 + 1 + 3  # travellers, rooms, step and tray, hill, step, blocks
 REST_M = 5e-4  # above what it rolls on at the start: less than a frame of falling
 LEAD = 0.22  # of its shot, after which the traveller meets what is in its way
