@@ -94,13 +94,13 @@ def short(facts: Facts, words: Words, choose: Choices) -> list[Sentence]:
         last = at == len(doing) - 1
         glue.append(comma if at == 0 else " and " if last else ", ")
         said.append(deed)
-    for end in ending(facts, things, words, choose):
-        glue.append(then(end))
-        said.append(end)
     if not words.opening:
         where = place(facts)
         glue += [" "] * len(where)
         said += where
+    for end in ending(facts, things, words, choose):
+        glue.append(then(end))
+        said.append(end)
     camera = camera_phrases.short_clause(facts, choose)
     if len(facts["shots"]) > 1:
         glue.append(", ")
@@ -122,8 +122,7 @@ def dense(facts: Facts, words: Words, choose: Choices) -> list[Sentence]:
     sentences = [
         Sentence(tuple(inventory(facts, things)), lead, "and"),
         Sentence(tuple(surroundings(facts))),
-        story(facts, things, words, choose),
-        Sentence(tuple(deeds.dense_clauses(facts, words.events, choose)), in_time=True),
+        *story(facts, things, words, choose),
         *(
             Sentence(tuple(shot), joint=["", "; in it " if n else "; in the first ", ", "])
             if len(shot) > 2
@@ -134,12 +133,14 @@ def dense(facts: Facts, words: Words, choose: Choices) -> list[Sentence]:
     return [sentence for sentence in sentences if sentence.clauses]
 
 
-def story(facts: Facts, things: list[str], words: Words, choose: Choices) -> Sentence:
-    """The family's own words: what goes on, and how it ends."""
+def story(facts: Facts, things: list[str], words: Words, choose: Choices) -> list[Sentence]:
+    """What goes on and how it ends in the family's own words, and the events in order."""
     told = opening(facts, things, words, choose, named=True)
+    events = Sentence(tuple(deeds.dense_clauses(facts, words.events, choose)), in_time=True)
     ends = ending(facts, things, words, choose, named=not told)
-    glue = [""] * len(told) + ([then(end) for end in ends] if told else [""] * len(ends))
-    return Sentence((*told, *ends), joint=glue)
+    if not told:
+        return [events, Sentence(tuple(ends))]
+    return [Sentence((*told, *ends), joint=["", *map(then, ends)]), events]
 
 
 def timeline(facts: Facts, words: Words, choose: Choices) -> list[Sentence]:

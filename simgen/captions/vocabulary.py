@@ -86,7 +86,7 @@ def family_texts(words: Words) -> Iterator[str]:
 def bare(template: str) -> str:
     """
     >>> bare("turns {somersaults:.1f} somersaults[ on {other}]")
-    'turns   somersaults  on  '
+    'turns   somersaults  on   '
     """
     return re.sub(r"\{[^}]*\}|[\[\]]", " ", template)
 
