@@ -30,11 +30,13 @@ FAMILIES = {
     "box_bounce": "simgen.families.box_bounce:BoxBounce",
     "camera_orbit": "simgen.families.camera_orbit:CameraOrbit",
     "collision": "simgen.families.collision:Collision",
+    "combinatorial": "simgen.families.combinatorial:Combinatorial",
     "double_pendulum": "simgen.families.double_pendulum:DoublePendulum",
     "drop": "simgen.families.drop:Drop",
     "high_bar": "simgen.families.high_bar:HighBar",
     "journey": "simgen.families.journey:Journey",
     "newtons_cradle": "simgen.families.newtons_cradle:NewtonsCradle",
+    "paddleboard": "simgen.families.paddleboard:Paddleboard",
     "parabola": "simgen.families.parabola:Parabola",
     "pendulum": "simgen.families.pendulum:Pendulum",
     "permanence": "simgen.families.permanence:Permanence",
@@ -43,7 +45,9 @@ FAMILIES = {
     "spinning_top": "simgen.families.spinning_top:SpinningTop",
     "spring": "simgen.families.spring:SpringWeight",
     "tower": "simgen.families.tower:Tower",
+    "trampoline": "simgen.families.trampoline:Trampoline",
     "uniform_motion": "simgen.families.uniform_motion:UniformMotion",
+    "vault": "simgen.families.vault:Vault",
 }
 
 

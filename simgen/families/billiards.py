@@ -172,7 +172,7 @@ class Billiards:
         way = motion.velocity[row, ball, :2]
         turn = math.atan2(normal[0] * way[1] - normal[1] * way[0], normal @ way)
         return (
-            Law("speed given to the object ball", float(given), expected, 0.05 * expected, "m/s",
+            Law("speed given to the object ball", float(given), expected, 0.05 + 0.03 * expected, "m/s",
                 SOURCE),
             Law("angle between its way and the line of centres", turn, 0.0, 0.06, "rad", SOURCE),
         )  # fmt: skip
