@@ -172,7 +172,7 @@ def held_until(scene: Scene, motion: Motion, rows: list[int]) -> float:
     last_s = 0.0
     for column, connect in enumerate(scene.connects, start=len(scene.actuators)):
         if {connect.body_a, connect.body_b} & names:
-            opened = np.flatnonzero(motion.action[: scene.frames, column])
+            opened = np.flatnonzero(motion.action[: scene.frames, column] > 0)
             open_s = (opened[0] + 1) / scene.frame_rate_hz if len(opened) else np.inf
             last_s = max(last_s, float(open_s))
     return last_s
