@@ -7,6 +7,7 @@ import math
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from simgen.captions.words import Words
 from simgen.families import Law, Limits, Outcome
 from simgen.families.laboratory import LIGHT, floor, framing, whole_rate
 from simgen.families.objects import (
@@ -61,6 +62,7 @@ class BoxBounce:
     summary = "boxes thrown with spin that bounce off their corners and tumble on a floor"
     engines = ("bullet", "mujoco")
     outcomes = ("moving", "settled")
+    words = Words()
     Parameters = Parameters
 
     def limits(self, parameters: Parameters) -> Limits:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from simgen.captions.words import Words
 from simgen.families import Law, Limits, Outcome
 from simgen.families.laboratory import LIGHT, floor, framing, whole_rate
 from simgen.families.objects import (
@@ -58,6 +59,7 @@ class Drop:
     summary = "balls dropped from rest that bounce as high as their restitution says"
     engines = ("bullet", "mujoco")
     outcomes = ("moving", "settled")
+    words = Words()
     Parameters = Parameters
 
     def limits(self, parameters: Parameters) -> Limits:
