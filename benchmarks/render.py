@@ -30,6 +30,7 @@ from simgen.renderers import CHANNELS, raycast
 from simgen.renderers.gl_probe import explanation, probe, working_platform
 from simgen.scene import Body, Geom, Material, Scene
 
+FIVE = ("rgb", "depth", "segmentation", "normals", "flow")  # "all" in the tables
 SHADOWS = (4096, 2048, 1024, 512)
 
 
@@ -108,8 +109,9 @@ def _ours(scene, motion, cameras, size) -> dict[str, Callable[[], None]]:
     return {
         "ours_rgb": lambda: task(("rgb",), False),
         "ours_rgb_smooth": lambda: task(("rgb",), True),
-        "ours_all": lambda: task(CHANNELS, False),
-        "ours_all_smooth": lambda: task(CHANNELS, True),
+        "ours_all": lambda: task(FIVE, False),
+        "ours_all_smooth": lambda: task(FIVE, True),
+        "ours_backward_flow_too": lambda: task(CHANNELS, True),
     }
 
 
