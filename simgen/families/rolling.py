@@ -45,7 +45,7 @@ class Parameters(BaseModel):
     backspin: Amount = (1.0, 4.5)  # r w / v at the start, against the way it goes
     topspin: Amount = (1.6, 2.6)
     spin_weights: tuple[float, float, float] = (0.6, 0.2, 0.2)  # of SPINS
-    density_kg_m3: Size = (200.0, 1200.0)
+    density_kg_m3: Size = (60.0, 300.0)
     gravity_m_s2: Size = (9.8, 9.8)
 
     @model_validator(mode="after")
