@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Bool, Float32, Float64, UInt8
 from numba import njit
 
 from simgen.cameras import CameraTrack
@@ -133,12 +133,21 @@ def flow_field(
     folded[..., 2] = -maps[..., 2] - folded[..., 0] * cx[..., None] - folded[..., 1] * cy[..., None]
     folded[..., 3] = maps[..., 3]
     flow = np.empty((frames, height, width, 2), np.float32)
-    _flow(depth[..., 0], segmentation[..., 0], folded, flow)
+    _flow(depth[..., 0], segmentation[..., 0], folded, _at_rest(here, there), flow)
     return flow
 
 
+def _at_rest(here: Poses, there: Poses) -> Bool[np.ndarray, "time label"]:
+    """Labels that do not move in the picture, nor does the camera: their flow is exactly 0."""
+    pairs = [(a == b).reshape(len(a), -1).all(-1)
+             for a, b in zip(here[2:], there[2:], strict=True)]  # fmt: skip
+    camera = np.logical_and.reduce(pairs)[:, None]
+    body = (here.position == there.position).all(-1) & (here.rotation == there.rotation).all((2, 3))
+    return np.concatenate([camera, camera & body], 1)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def _flow(depth, segmentation, maps, flow):
+def _flow(depth, segmentation, maps, at_rest, flow):
     """Runs of one label share a matrix, which makes the inner loop a plain SIMD one."""
     frames, height, width = depth.shape
     for t in range(frames):
@@ -149,7 +158,11 @@ def _flow(depth, segmentation, maps, flow):
                 end = start + 1
                 while end < width and segmentation[t, row, end] == label:
                     end += 1
-                _run(depth[t, row], maps[t, label], row + 0.5, start, end, label == 0, flow[t, row])
+                if at_rest[t, label]:
+                    flow[t, row, start:end] = 0.0
+                else:
+                    sky = label == 0
+                    _run(depth[t, row], maps[t, label], row + 0.5, start, end, sky, flow[t, row])
                 start = end
 
 
