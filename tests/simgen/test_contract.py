@@ -179,9 +179,11 @@ def test_the_software_renderer_agrees_on_what_is_where(name):
     two = type(shot)(0, type(track)(*(a[:3] for a in (track.position, track.quaternion,
                                                       track.intrinsics))))  # fmt: skip
     theirs = picture(episode.scene, episode.motion, (two,), video, ("segmentation",))
-    ours = episode.frames["segmentation"][:2]
-    same = (ours == theirs["segmentation"]).mean()
-    assert same > 0.9  # edges of thin things differ by pixels
+    ours, theirs = episode.frames["segmentation"][:2], theirs["segmentation"]
+    moving = [i + 1 for i, b in enumerate(episode.scene.bodies) if b.motion != "static"]
+    mine, other = np.isin(ours, moving), np.isin(theirs, moving)
+    # its far plane cuts off floors and backdrops, and edges of thin things differ by a pixel
+    assert (mine & other).sum() >= 0.8 * (mine | other).sum()
 
 
 def endings(name: str, episodes: int) -> Counter:
