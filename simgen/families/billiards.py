@@ -169,11 +169,11 @@ class Billiards:
         kept = max(1 - drag * hits[0]["start_s"] / np.linalg.norm(start), 5 / 7)
         before = kept * start[:2]
         expected = (1 + BALL_RESTITUTION**2) / 2 * float(before @ normal)
+        slack = 0.05 + 0.03 * expected
         way = motion.velocity[row, ball, :2]
         turn = math.atan2(normal[0] * way[1] - normal[1] * way[0], normal @ way)
         return (
-            Law("speed given to the object ball", float(given), expected, 0.05 + 0.03 * expected, "m/s",
-                SOURCE),
+            Law("speed given to the object ball", float(given), expected, slack, "m/s", SOURCE),
             Law("angle between its way and the line of centres", turn, 0.0, 0.06, "rad", SOURCE),
         )  # fmt: skip
 

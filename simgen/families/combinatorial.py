@@ -21,7 +21,7 @@ GRAVITY_M_S2 = 2.5
 CHOSEN = 4
 GAP_M = 0.06  # between parts at the start
 ROUNDS, TRIES = 40, 60
-OFF_PLANE_M = 0.05
+OFF_PLANE_M = 0.1  # a hundredth of the world; MuJoCo keeps to 1e-5 m
 PLAY_M = 0.0005  # between a box and the panes that guide it
 MOST_BODIES = 18  # four standing bars, six pegs and two more, red ball, room, guides, backdrop
 
