@@ -21,12 +21,14 @@ class Judge:
     """Reads the motion, and nothing of what the script intended.
 
     Landed: from touchdown to the clip's end, at least HOLD_S, only feet touch the ground, and in
-    the end the trunk is within UPRIGHT_RAD of upright, with the mass centre within OVER_FEET_M of
+    the end the trunk is within UPRIGHT_RAD of upright, with the mass centre within over_feet_m of
     the middle of the feet.
 
     Args:
         ground: Bodies that a gymnast can come down on.
     """
+
+    over_feet_m = OVER_FEET_M
 
     def __init__(self, scene: Scene, motion: Motion, *, ground: tuple[str, ...]) -> None:
         self.scene, self.motion = scene, motion
@@ -98,7 +100,7 @@ class Judge:
             return ("under_rotated" if turns < max(1, round(turns)) else "over_rotated"), 0.0
         others = touches["start_s"][~np.isin(touches["body_b"], self.feet)]
         low = self.times[(self.times > touch_s) & (self.tilt > LOWEST_RAD)]
-        stands = self.tilt[-1] <= UPRIGHT_RAD and abs(self.off_feet(self.end_s)) <= OVER_FEET_M
+        stands = self.tilt[-1] <= UPRIGHT_RAD and abs(self.off_feet(self.end_s)) <= self.over_feet_m
         over_s = min([self.end_s, *others.tolist(), *([] if stands else low.tolist())])
         if over_s >= self.end_s:
             return ("landed" if stands else "off_balance"), self.end_s - touch_s

@@ -148,12 +148,12 @@ class Parameters(BaseModel):
     body_mass_index: Size = (22.0, 24.5)  # kg/m2
     strength: Size = (1.0, 1.1)  # times the servos' torque limits
     stiffness_n_m: Size = (5000.0, 7000.0)  # of the bed
-    double_share: float = Field(default=0.4, ge=0, le=1)  # the others turn one somersault
+    double_share: float = Field(default=0.35, ge=0, le=1)  # the others turn one somersault
     late_s: Annotated[float, Field(ge=0, le=0.2)] = 0.01
-    hips_error_rad: Annotated[float, Field(ge=0, le=1)] = 0.05  # standard deviation
+    hips_error_rad: Annotated[float, Field(ge=0, le=1)] = 0.03  # standard deviation
     pike_share: float = Field(default=0.3, ge=0, le=1)  # of single somersaults; the others tuck
     open_s: Amount = (0.20, 0.30)  # before touchdown
-    misjudgement_rad: float = Field(default=0.1, ge=0, le=3)  # of the turn, standard deviation
+    misjudgement_rad: float = Field(default=0.08, ge=0, le=3)  # of the turn, standard deviation
 
 
 START_M = 0.45  # soles over the bed in the first frame
@@ -320,6 +320,8 @@ def _frame() -> Body:
 
 class _BedJudge(Judge):
     """A landing on the bed."""
+
+    over_feet_m = 0.4  # the bed throws up again: feet come under before the next touch
 
     def outcome(self) -> Outcome:
         off_s = self.take_off_s()

@@ -24,6 +24,7 @@ TABLE_M, TABLE_HALF, TABLE_THICK_M = 1.35, (0.60, 0.475), 0.28
 BOARD_M, BOARD_HALF = 0.20, (0.60, 0.30)
 MAT_M, MAT_HALF = 0.2, (3.2, 1.25)
 FIST_M = 0.045
+CLEAR_M = 0.13  # pointed toes have just left the board
 LEATHER = Material("beige", (0.50, 0.33, 0.17))
 CARPET = Material("red", (0.42, 0.04, 0.05))
 
@@ -148,7 +149,7 @@ class Vault:
         hall = apparatus(hands - hands_m)
         person = start(
             gymnast, clothes(rng), STRETCHED, pitch=pitch, velocity=(forward, up), spin=spin,
-            soles=(0.0, BOARD_M + 0.03),
+            soles=(0.0, BOARD_M + CLEAR_M),
         )  # fmt: skip
         routine = Vaulting(
             gymnast, plan, rows=np.arange(len(hall), len(hall) + len(person)),
@@ -191,7 +192,7 @@ def _reach(gymnast: Gymnast, pitch: float, spin: float, forward: float, up: floa
     shape = gymnast.planar(STRETCHED)
     fists = GRIP_M * gymnast.scale - shape.middle[1]
     x0 = -shape.sole[0] * math.cos(pitch) + (shape.middle[1] - shape.sole[1]) * math.sin(pitch)
-    z0 = BOARD_M + (shape.middle[1] - shape.sole[1]) * math.cos(pitch)
+    z0 = BOARD_M + CLEAR_M + (shape.middle[1] - shape.sole[1]) * math.cos(pitch)
     time = np.linspace(0.0, 0.6, 601)
     angle = pitch + spin * time
     z = z0 + up * time - 0.5 * 9.81 * time**2 + fists * np.cos(angle)
