@@ -116,7 +116,8 @@ def fall_of(record: Record, rows: list[int], height: np.ndarray) -> Facts:
         if event["kind"] == "contact" and {event["body_a"], event["body_b"]} & names
     )
     until_s = min(touched, default=record.duration_s)
-    if len(rows) > 1 or not record.bodies[rows[0]]["free"] or not until_s:
+    weightless = not record.gravity[2] < 0
+    if len(rows) > 1 or not record.bodies[rows[0]]["free"] or not until_s or weightless:
         return {"falls_until_s": None, "drop_m": 0.0}
     flight = height[: int(until_s * record.frame_rate_hz) + 1]
     if flight.max() > height[0] + RISE_M:

@@ -135,7 +135,10 @@ def who(true: Clause, facts: Facts, words: Words, choose: Choices) -> Altered:
             continue
         event = facts["events"][name]
         group = "objects" if claim["is"] in facts["objects"] else "setting"
-        others = [n for n, fact in facts[group].items() if group == "objects" or fact["label"]]
+        others = [
+            n for n, fact in facts[group].items()
+            if fact["label"] and not (role == "behind" and fact["label"] == "floor")
+        ]  # fmt: skip
         for other in choose.shuffled(others):
             if other == claim["is"] or other in (event["subject"], event["other"]):
                 continue

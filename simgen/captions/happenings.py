@@ -16,8 +16,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
-from simgen.cameras import CameraTrack, project, rotation_matrix
+from simgen.cameras import project, rotation_matrix
 from simgen.captions.claims import Facts
 from simgen.captions.phrases import PARTS
 from simgen.captions.records import Record, are_separate
@@ -25,6 +26,7 @@ from simgen.captions.records import Record, are_separate
 NOTICED_M_S = 0.3  # a touch that changes a thing's speed by less goes unnoticed
 MERGE_S = 0.25  # a thing of many parts (hands, knees) touches once in this time
 BOUNCE_S = 0.25  # a touch that ends within this is a bounce
+STAY_S = 0.1  # a touch as the clip ends is not yet a stay
 HITS = 2.0  # times as fast as what it hits
 ROUNDING_S = 1e-6  # frames / rate and frames * (1 / rate) differ
 
@@ -42,8 +44,11 @@ def happenings(record: Record) -> Facts:
         a, b = bodies.get(event["body_a"]), bodies.get(event["body_b"])
         hitter = ""
         if event["kind"] == "contact":
-            hitter = hits(record, event, rows) if not (a["static"] or b["static"]) else ""
-            if a["static"] or hitter == b["object"]:
+            one, two = parts[a["object"]], parts[b["object"]]
+            if not (a["static"] or b["static"]) and one == two == 1:
+                hitter = hits(record, event, rows)
+            gives_way = not b["static"] and (two > one or hitter == b["object"])
+            if a["static"] or gives_way:
                 a, b = b, a
         many = a is not None and not a["static"] and parts[a["object"]] > 1
         told[event["event_id"]] = {
@@ -76,6 +81,7 @@ def name_touches(told: Facts, record: Record, parts: dict[str, int]) -> None:
     raw = {event["event_id"]: event for event in record.events}
     bodies = {body["name"]: body for body in record.bodies}
     rows = {body["name"]: row for row, body in enumerate(record.bodies)}
+    seen = in_picture(record)
     for name, event in told.items():
         if event["kind"] != "contact":
             continue
@@ -85,7 +91,8 @@ def name_touches(told: Facts, record: Record, parts: dict[str, int]) -> None:
         moving = [body for body in both if not body["static"]]
         if pair[0] == pair[1] or not moving or event["start_s"] < 1 / record.frame_rate_hz:
             continue
-        if not in_picture(record, event["start_s"], [rows[body["name"]] for body in moving]):
+        frame = min(int(event["start_s"] * record.frame_rate_hz), len(seen) - 1)
+        if not seen[frame, [rows[body["name"]] for body in moving]].any():
             continue
         if of_parts := any(parts[body["object"]] > 1 for body in moving):
             if event["start_s"] - last.get(pair, -1.0) < MERGE_S:
@@ -101,24 +108,23 @@ def name_touches(told: Facts, record: Record, parts: dict[str, int]) -> None:
 def deed(event: dict[str, Any], *, both_move: bool, of_parts: bool) -> str:
     if event["change_m_s"] < NOTICED_M_S:
         return "brush"
-    if both_move:
+    lasts_s = event["end_s"] - event["start_s"]
+    if both_move and not of_parts:
         return "collision"
-    if event["lasts"]:
+    if event["lasts"] and lasts_s >= STAY_S:
         return "stay"
-    return "bounce" if event["end_s"] - event["start_s"] < BOUNCE_S and not of_parts else "touch"
+    return "bounce" if lasts_s < BOUNCE_S and not of_parts else "touch"
 
 
-def in_picture(record: Record, time_s: float, rows: list[int]) -> bool:
-    """Whether the centre of any of the bodies is in the picture of that moment's shot."""
-    frame = min(int(time_s * record.frame_rate_hz), len(record.position) - 1)
-    shot = next(s for s in reversed(record.shots) if s.first_frame <= frame)
-    at = slice(frame - shot.first_frame, frame - shot.first_frame + 1)
-    view = CameraTrack(
-        shot.cameras.position[at], shot.cameras.quaternion[at], shot.cameras.intrinsics[at]
-    )
-    pixels = project(record.centre_of_mass[frame : frame + 1, rows], view)[0][0]
-    sides = 2 * view.intrinsics[0, 2:]  # the optical axis goes through the middle
-    return bool(((pixels >= 0) & (pixels < sides)).all(axis=-1).any())  # NaN: behind the camera
+def in_picture(record: Record) -> Bool[np.ndarray, "time body"]:
+    """Whether each body's centre is in the picture."""
+    shots = []
+    for shot in record.shots:
+        frames = slice(shot.first_frame, shot.first_frame + shot.frames)
+        pixels, _ = project(record.centre_of_mass[frames], shot.cameras)
+        sides = 2 * shot.cameras.intrinsics[:, None, 2:]  # the optical axis meets the middle
+        shots.append(((pixels >= 0) & (pixels < sides)).all(axis=-1))  # NaN: behind the camera
+    return np.concatenate(shots)
 
 
 def part_of(body: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+UNCOUNTED = ("water", "ice", "sand", "grass")
 NUMBERS = (
     "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
     "eleven", "twelve",
@@ -44,7 +45,7 @@ def plural(word: str) -> str:
     >>> plural("box"), plural("ball"), plural("legs")
     ('boxes', 'balls', 'legs')
     """
-    if word.endswith("s") and not word.endswith("ss"):
+    if word.endswith(UNCOUNTED) or (word.endswith("s") and not word.endswith("ss")):
         return word
     return f"{word}es" if word.endswith(("s", "x", "ch", "sh")) else f"{word}s"
 
