@@ -14,22 +14,11 @@ from simgen.cameras import Shot
 from simgen.captions import camera_phrases, deeds
 from simgen.captions.claims import Facts
 from simgen.captions.clauses import Choices, Clause, Said, Sentence, clause, number
+from simgen.captions.doings import ending, measured, opening, releases, rests_and_falls
 from simgen.captions.facts import gather
 from simgen.captions.falsehoods import falsified
 from simgen.captions.records import recorded
-from simgen.captions.things import (
-    LEADS,
-    ending,
-    inventory,
-    measured,
-    opening,
-    place,
-    releases,
-    rests_and_falls,
-    roll_call,
-    subjects,
-    surroundings,
-)
+from simgen.captions.things import LEADS, inventory, place, roll_call, subjects, surroundings
 from simgen.captions.words import Words
 from simgen.families import Outcome, family
 from simgen.motion import Motion

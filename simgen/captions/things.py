@@ -1,15 +1,13 @@
-"""Clauses about the things of a clip: who they are, what they look like, what became of them."""
+"""Clauses about the things of a clip: who is there, what they look like, and where."""
 
 from __future__ import annotations
 
-import string
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
 from simgen.captions.claims import Claim, Facts, members
 from simgen.captions.clauses import (
-    Choices,
     Clause,
     Said,
     Writer,
@@ -19,14 +17,11 @@ from simgen.captions.clauses import (
     stated,
     the,
 )
-from simgen.captions.phrases import article, count, listed, plural, span, times
+from simgen.captions.phrases import article, count, listed, plural
 from simgen.captions.words import Words
 
 LEADS = ("there {be} ", "the clip shows ", "in the picture {be} ")
 MOST_NAMED = 3  # things that a short caption names one by one
-FALL_M = 0.3  # a descent that people would call a fall
-MOVE_M = 0.1  # things that go less far are not said to move
-REST_S = 0.2  # a rest that people would notice
 BOUNCY = {"very bouncy": (0.8, None), "bouncy": (0.5, 0.8), "hardly bouncy": (0.02, 0.3)}
 
 
@@ -91,25 +86,6 @@ def some(label: str, n: int, *, more: bool) -> str:
     return f"{count(n)} {'more ' if more else ''}{plural(label)}"
 
 
-def opening(
-    facts: Facts, things: Sequence[str], words: Words, choose: Choices, *, named: bool = False
-) -> list[Clause]:
-    """The family's own words for what goes on.
-
-    Args:
-        named: Whether it begins with its subject.
-    """
-    if not words.opening or not things:
-        return []
-    who = actors(facts, things, words) if named else ()
-    return [clause(facts, partial(opened, phrase=choose.of(words.opening), who=who))]
-
-
-def opened(facts: Facts, *, phrase: str, who: Sequence[str]) -> Said:
-    subject, claims = called(facts, who)
-    return Said(f"{subject} {phrase}".lstrip(), [stated(facts, "family"), *claims])
-
-
 def actors(facts: Facts, things: Sequence[str], words: Words) -> list[str]:
     """Whom the family's phrases are about."""
     if not words.opening:
@@ -126,80 +102,6 @@ def called(facts: Facts, names: Sequence[str]) -> tuple[str, list[Claim]]:
     labels = dict.fromkeys(facts["objects"][name]["label"] for name in names)
     claims = [stated(facts, f"objects.{name}.label") for name in names]
     return listed([f"the {plural(label)}" for label in labels]), claims
-
-
-def ending(
-    facts: Facts, things: Sequence[str], words: Words, choose: Choices, *, named: bool = False
-) -> list[Clause]:
-    """The outcome in the family's words, if it has any for this one."""
-    if facts["outcome"]["label"] not in words.outcomes or not things:
-        return []
-    who = actors(facts, things, words) if named else ()
-    return [clause(facts, partial(ended, words=words, share=choose.share(), who=who))]
-
-
-def ended(facts: Facts, *, words: Words, share: float, who: Sequence[str]) -> Said:
-    outcome = facts["outcome"]
-    phrases = words.outcomes[outcome["label"]]
-    phrase = phrases[int(share * len(phrases))].removeprefix("and ")
-    subject, claims = called(facts, who)
-    if phrase.startswith("with ") and who:
-        subject, claims = "it ends", []
-    claims = [stated(facts, "outcome.label"), *claims]
-    text = f"{subject} ".lstrip()
-    for literal, name, spec, _ in string.Formatter().parse(phrase):
-        text += literal
-        if name:
-            said = format(outcome["margins"][name], spec or "")
-            claims.append(number(f"outcome.margins.{name}", said))
-            text += said
-    return Said(text, claims)
-
-
-def measured(facts: Facts, things: Sequence[str]) -> list[Clause]:
-    """What the things were seen to do: fall, move or rest, bounce, collide."""
-    deeds = [clause(facts, lambda facts: motion_words(facts, things))]
-    for deed, verb in (("bounce", "bounce"), ("collision", "collide")):
-        if members(facts, {"of": "events", "deed": deed}):
-            write = partial(counted, deed=deed, verb=verb + "s" * (len(things) == 1))
-            deeds.append(clause(facts, write))
-    return deeds
-
-
-def counted(facts: Facts, *, deed: str, verb: str) -> Said:
-    """`bounce three times`."""
-    fields = {"of": "events", "deed": deed}
-    found = len(members(facts, fields))
-    return Said(f"{verb} {times(found)}", [{"count": fields, "is": found}])
-
-
-def motion_words(facts: Facts, things: Sequence[str]) -> Said:
-    """`fall` or `move` if all of them do, `stay in place` if none does, and else `meet`."""
-    found = [facts["objects"][name] for name in things]
-    if not found:
-        return Said("is in motion", [{"count": {"of": "objects"}, "is": 0}])
-    s = "s" if len(things) == 1 else ""
-    for verb, field, least in (("fall", "fall_m", FALL_M), ("move", "travel_m", MOVE_M)):
-        if all(fact[field] >= least for fact in found):
-            claims = [{"path": f"objects.{n}.{field}", "at_least": least} for n in things]
-            return Said(verb + s, claims)
-    moving = [n for n in things if facts["objects"][n]["travel_m"] >= MOVE_M]
-    claims: list[Claim] = [
-        {"path": f"objects.{n}.travel_m", "at_least" if n in moving else "below": MOVE_M}
-        for n in things
-    ]
-    if not moving:
-        return Said(f"stay{s} in place", claims)
-    return Said(f"share the scene, {count(len(moving))} of them in motion", claims)
-
-
-def releases(facts: Facts) -> list[Clause]:
-    """`lets go` once, however many hands there are."""
-    fields = {"of": "events", "kind": "release"}
-    if not members(facts, fields):
-        return []
-    claim = {"count": fields, "at_least": 1}
-    return [clause(facts, lambda facts: Said("lets go", [claim]))]
 
 
 def place(facts: Facts) -> list[Clause]:
@@ -289,32 +191,3 @@ def gravity_words(facts: Facts) -> Said:
         return Said("there is no gravity", [{"path": "gravity_m_s2", "is": 0.0}])
     text = f"{g:.1f}"
     return Said(f"gravity is {text} m/s2", [number("gravity_m_s2", text)])
-
-
-def rests_and_falls(facts: Facts, things: Sequence[str]) -> list[Clause]:
-    """`0.00-0.35 s: the red ball falls 0.6 m`, `1.90-2.67 s: the box is at rest`."""
-    told = []
-    for name in things:
-        fact = facts["objects"][name]
-        if fact["drop_m"] >= FALL_M:
-            told.append(clause(facts, partial(falls, name=name)))
-        still = fact["still_from_s"]
-        if still is not None and facts["duration_s"] - still >= REST_S:
-            told.append(clause(facts, partial(rests, name=name)))
-    return told
-
-
-def falls(facts: Facts, *, name: str) -> Said:
-    fact, path = facts["objects"][name], f"objects.{name}"
-    subject, claims = the(facts, name)
-    until, drop = f"{fact['falls_until_s']:.2f}", f"{fact['drop_m']:.1f}"
-    claims += [number(f"{path}.falls_until_s", until), number(f"{path}.drop_m", drop)]
-    return Said(f"{span(0.0, fact['falls_until_s'])}: {subject} falls {drop} m", claims)
-
-
-def rests(facts: Facts, *, name: str) -> Said:
-    start_s, end_s = facts["objects"][name]["still_from_s"], facts["duration_s"]
-    subject, claims = the(facts, name)
-    claims.append(number(f"objects.{name}.still_from_s", f"{start_s:.2f}"))
-    claims.append(number("duration_s", f"{end_s:.2f}"))
-    return Said(f"{span(start_s, end_s)}: {subject} is at rest", claims, start_s)
