@@ -18,6 +18,7 @@ EVENT_KINDS = (
 # and what families announce beside these
 HIDDEN_SHARE = 0.1  # an object is occluded while less than this of its silhouette shows
 HIDDEN_PIXELS = 6  # a silhouette of fewer pixels flickers by rounding alone
+ABSENT_M = -50.0  # what was taken away, or is not there yet, waits 100 m under the ground
 APEX_RISE_M = 0.05  # a turn after a smaller rise is a tremble on a contact
 
 
@@ -65,6 +66,8 @@ def find_events(
         *apexes(scene, motion),
         *edits(scene, cuts, change),
     ]
+    if change:
+        found = [event for event in found if not spurious(event, scene, motion, change)]
     found.sort(key=lambda e: (e.start_s, e.kind, e.body_a, e.body_b))
     return tuple(replace(event, event_id=f"e{i}") for i, event in enumerate(found))
 
@@ -103,6 +106,15 @@ def announced(scene: Scene, outcome: Outcome) -> Iterator[Event]:
             row(event.get("body_a")), row(event.get("body_b")),
             value=str(event.get("value", "")),
         )  # fmt: skip
+
+
+def spurious(event: Event, scene: Scene, motion: Motion, change: Change) -> bool:
+    """Whether it tells of a body that is not there, or of the jump of a splice as of a flight."""
+    if event.kind not in ("occlusion", "out_of_frame", "apex"):
+        return False
+    frame = min(round(event.start_s * scene.frame_rate_hz), scene.frames - 1)
+    absent = motion.position[frame, event.body_a, 2] < ABSENT_M
+    return bool(absent) or (event.kind == "apex" and abs(frame - change.frame) <= 1)
 
 
 def edits(scene: Scene, cuts: tuple[int, ...], change: Change | None) -> Iterator[Event]:

@@ -25,7 +25,8 @@ BALL_M, BALL_KG = 0.1195, 0.61
 LINE_M = 4.225  # from the free-throw line to the ring's centre, on the floor
 SEGMENTS = 32  # of the ring
 GRAVITY_M_S2 = 9.81
-SETTLE_S = 0.25  # after the ball is below the ring, or nobody can say how it ended
+IN_RING_S = 0.1  # the ball's upper half is still in the ring when its centre is through
+LOW_M = 1.0  # a ball this far below the ring does not come back
 
 LIGHT = Light(direction=(0.42, 0.50, -0.76))  # onto the board's face
 COURT = Material("beige", (0.52, 0.36, 0.20), rgb2=(0.46, 0.31, 0.17), pattern="stripes",
@@ -45,7 +46,7 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    angle_deg: Annotated[Range, within(40, 70)] = (47.0, 60.0)  # of the throw above level
+    angle_deg: Annotated[Range, within(40, 70)] = (51.0, 62.0)  # of the throw above level
     release_m: Size = (1.95, 2.35)  # height of the ball when it leaves the hand
     backspin_rad_s: Size = (10.0, 20.0)
     restitution: Share = (0.75, 0.85)
@@ -84,7 +85,7 @@ class Basketball:
         angle = math.radians(rng.uniform(*p.angle_deg))
         height = float(rng.uniform(*p.release_m))
         bounce = float(rng.uniform(*p.restitution))
-        long_m, wide_m = landing(aim, rng, bounce)
+        long_m, wide_m = landing(aim, rng, bounce, clean_room(angle, height))
         start = np.array([-LINE_M + 0.1, 0.0, height])
         speed = speed_to(long_m - start[0], RIM_M - height, angle)
         flight_s = (long_m - start[0]) / (speed * math.cos(angle))
@@ -132,7 +133,8 @@ class Basketball:
             margins["miss_m"] = float(np.hypot(*spot))
             margins["entry_deg"] = math.degrees(math.atan2(math.sqrt(down), level))
         if through_s is not None:
-            before = hits[hits["start_s"] < through_s]
+            before = hits[hits["start_s"] < through_s + IN_RING_S]
+            before = before[(before["start_s"] < through_s) | (before["body_a"] == rim)]
             first = before["body_a"][0] if len(before) else None
             label = {None: "swish", rim: "rim_in", board: "bank_in"}[first]
             events = ({"kind": "basket", "start_s": through_s, "body_a": "ball", "body_b": "rim",
@@ -140,7 +142,7 @@ class Basketball:
             return Outcome(label, margins, events)
         floors = touch["start_s"][touch["body_a"] == floor]
         height = motion.position[: scene.frames, ball, 2]
-        past = len(floors) or height[-1] < RIM_M - SETTLE_S * 4
+        past = len(floors) or height[-1] < RIM_M - LOW_M
         if not past:
             return Outcome("unfinished", margins)
         if len(floors):
@@ -179,7 +181,18 @@ def speed_to(way_m: float, up_m: float, angle: float) -> float:
     )
 
 
-def landing(aim: str, rng: np.random.Generator, bounce: float) -> tuple[float, float]:
+def clean_room(angle: float, height_m: float) -> float:
+    """How far from the ring's centre a throw can come down, along its way, and touch nothing, m."""
+    start = -LINE_M + 0.1
+    speed = speed_to(-start, RIM_M - height_m, angle)
+    down = math.sqrt((speed * math.sin(angle)) ** 2 - 2 * GRAVITY_M_S2 * (RIM_M - height_m))
+    entry = math.atan2(down, speed * math.cos(angle))
+    return max((RING_M + TUBE_M) - (BALL_M + TUBE_M) / math.sin(entry), 0.0)
+
+
+def landing(
+    aim: str, rng: np.random.Generator, bounce: float, clean_m: float
+) -> tuple[float, float]:
     """Where the throw would come down through the ring's plane, past its centre and aside, m.
 
     The ranges are where throws end in that way, found by trying; a bank is aimed at the ring's
@@ -188,7 +201,7 @@ def landing(aim: str, rng: np.random.Generator, bounce: float) -> tuple[float, f
     room = RING_M - BALL_M
     wide = float(rng.normal(0.0, 0.02))
     if aim == "swish":
-        return float(rng.uniform(-0.3, 0.55)) * room, wide
+        return float(rng.uniform(-0.7, 0.7)) * clean_m, float(rng.uniform(-0.02, 0.02))
     if aim == "rim_in":
         return float(rng.uniform(0.75, 1.35)) * room, float(rng.uniform(-0.05, 0.05))
     if aim == "front_rim_miss":
