@@ -42,7 +42,7 @@ PUSH: Pose = {
 }  # fmt: skip
 CROUCH_S = 0.39  # what going down takes
 DELAY_S = {"knee": 0.14, "ankle": 0.06, "shoulder": -0.036}  # of the push, after the hips
-BALANCE = Balance(ankles=2.2, arms=3.2, hips=-1.2, soles_m=0.14, knees_rad=0.23, rise_s=0.32)
+BALANCE = Balance(ankles=2.6, arms=3.6, hips=-0.65, soles_m=0.14, knees_rad=0.41, rise_s=0.32)
 OFF_M = 0.19  # height of the ankles over the board with only the toes on it
 BIAS_RAD = 0.23  # turn added to the predicted one: legs give way to a board that sinks
 BACK_LEAN_M = -0.055  # mass centre from the feet before the push
@@ -144,7 +144,7 @@ class Parameters(BaseModel):
     lean_error_m: Annotated[float, Field(ge=0, le=0.2)] = 0.008  # standard deviation
     late_s: Annotated[float, Field(ge=0, le=0.2)] = 0.01  # legs late or early by up to this
     open_s: Amount = (0.22, 0.28)  # before touchdown
-    misjudgement_rad: float = Field(default=0.12, ge=0, le=3)  # of the turn, standard deviation
+    misjudgement_rad: float = Field(default=0.08, ge=0, le=3)  # of the turn, standard deviation
 
 
 class Paddleboard:

@@ -90,6 +90,7 @@ class Ground:
     speed_m_s: float = 0.0  # along x
     grip: float = 1.0  # share of the gymnast's speed over it that a touchdown stops
     slip_1_s: float = 0.0
+    load: float = 1.0  # what it carries, in body weights
 
 
 class Flyer:
@@ -231,8 +232,8 @@ class Flyer:
         feet = seen.centre_of_mass[self.feet, 0].mean()
         # where an inverted pendulum of that height would come to rest, seen from the feet: the part
         # of its state that grows, at the rate that solves rate^2 = slip rate + g / height
-        slip = self.ground.slip_1_s
-        rate = 0.5 * (slip + np.sqrt(slip * slip + 4 * GRAVITY_M_S2 / height))
+        slip, weight = self.ground.slip_1_s, GRAVITY_M_S2 * max(self.ground.load, 0.3)
+        rate = 0.5 * (slip + np.sqrt(slip * slip + 4 * weight / height))
         error = sums.centre[0] + sums.velocity[0] / rate - feet - lean_m
         balance = self.balance
         hips = balance.hips * (sums.centre[0] - feet - lean_m)
@@ -256,7 +257,7 @@ class Flyer:
             * self.gymnast.scale
         )
         lever = pressure - seen.position[self.feet, 0].mean()
-        torque = self.gymnast.mass_kg * GRAVITY_M_S2 * lever / 2
+        torque = self.gymnast.mass_kg * weight * lever / 2
         pose["ankle"] = now["ankle"] - torque / ANKLE_KP + LEAD_S * self._speed(seen, "ankle")
         return pose
 

@@ -15,7 +15,16 @@ from simgen.families.gymnast import Gymnast, Pose
 from simgen.families.high_bar import FLOOR, STEEL, clothes
 from simgen.families.landing import HOLD_S, Judge
 from simgen.families.objects import Amount, Size
-from simgen.families.somersault import Aim, Balance, Flyer, Ground, Shape, blend, start
+from simgen.families.somersault import (
+    GRAVITY_M_S2,
+    Aim,
+    Balance,
+    Flyer,
+    Ground,
+    Shape,
+    blend,
+    start,
+)
 from simgen.motion import Motion
 from simgen.scene import Body, Command, Connect, Geom, Joint, Material, Observation, Scene, Vector3
 
@@ -35,7 +44,7 @@ PUSHING: Pose = {
     "knee": 0.0, "ankle": -0.10, "waist": -0.30, "shoulder": -0.1, "neck": -0.2,
 }  # fmt: skip
 HIPS_RAD_M = 1.1  # straighter for the short, who have less momentum
-BALANCE = Balance(knees_rad=0.4)
+BALANCE = Balance(feet_ahead_m=-0.03, knees_rad=0.4)
 EARLY_S = 0.025  # the push begins this much before the bed's lowest point
 
 
@@ -70,7 +79,7 @@ class Entry:
 
 ENTRIES = {
     1: Entry((1.6, 2.0), (0.005, 0.015), (0.0, 0.0), 0.2, 0.0, 0.2),
-    2: Entry((2.1, 2.3), (0.21, 0.23), (1.95, 2.05), -0.3, 0.2, 0.3),
+    2: Entry((2.1, 2.3), (0.21, 0.23), (1.95, 2.05), -0.3, 0.1, 0.3),
 }
 
 
@@ -100,9 +109,8 @@ class Bounce:
     ) -> None:  # fmt: skip
         self.gymnast, self.plan, self.rows = gymnast, plan, rows
         self.bed, self.frame_s, self.bed_hz = bed, frame_s, bed_hz
-        self.flyer = Flyer(
-            gymnast, rows=rows, columns=columns, ground=Ground(BED_M + SHEET_M), balance=BALANCE
-        )
+        self.ground = Ground(BED_M + SHEET_M)
+        self.flyer = Flyer(gymnast, rows=rows, columns=columns, ground=self.ground, balance=BALANCE)
         self.aim = Aim(2 * np.pi * plan.somersaults, plan.shape, plan.open_s, plan.misjudged_rad)
         self._begin()
 
@@ -114,6 +122,8 @@ class Bounce:
     def __call__(self, frame: int, seen: Observation) -> Command:
         if frame == 0:
             self._begin()
+        down = BED_M - float(seen.position[self.bed, 2])
+        self.ground.load = (math.tau * self.bed_hz) ** 2 * max(down, 0.0) / GRAVITY_M_S2
         self.flyer.follow(seen)
         sums = self.gymnast.sums(seen, self.rows)
         touching = any("foot" in b for _, b in seen.contacts)
@@ -150,10 +160,10 @@ class Parameters(BaseModel):
     stiffness_n_m: Size = (5000.0, 7000.0)  # of the bed
     double_share: float = Field(default=0.35, ge=0, le=1)  # the others turn one somersault
     late_s: Annotated[float, Field(ge=0, le=0.2)] = 0.01
-    hips_error_rad: Annotated[float, Field(ge=0, le=1)] = 0.03  # standard deviation
+    hips_error_rad: Annotated[float, Field(ge=0, le=1)] = 0.05  # standard deviation
     pike_share: float = Field(default=0.3, ge=0, le=1)  # of single somersaults; the others tuck
     open_s: Amount = (0.20, 0.30)  # before touchdown
-    misjudgement_rad: float = Field(default=0.08, ge=0, le=3)  # of the turn, standard deviation
+    misjudgement_rad: float = Field(default=0.12, ge=0, le=3)  # of the turn, standard deviation
 
 
 START_M = 0.45  # soles over the bed in the first frame
@@ -203,7 +213,7 @@ class Trampoline:
         )
         tilt, spin = float(rng.uniform(*entry.tilt_rad)), float(rng.uniform(*entry.spin_rad_s))
         hall, connects = apparatus(stiffness)
-        fall = -math.sqrt(2 * 9.81 * (drop - START_M))
+        fall = -math.sqrt(2 * GRAVITY_M_S2 * (drop - START_M))
         person = start(
             gymnast, clothes(rng), FALLING, pitch=tilt, velocity=(0.0, fall), spin=-spin,
             soles=(entry.start_m, BED_M + SHEET_M + START_M),
