@@ -146,7 +146,7 @@ def test_a_clip_too_short_to_tell_is_unfinished(name):
 
 
 def test_the_board_recoils_at_take_off_and_floats_level_at_the_start(clips):
-    for scene, motion, outcome in clips["paddleboard"]:
+    for scene, motion, _ in clips["paddleboard"]:
         board = scene.body_index("board")
         height = motion.position[:, board, 2]
         assert np.ptp(height[:4]) < 0.01  # it carries the standing gymnast
