@@ -22,6 +22,7 @@ from simgen.resimulate import resimulate
 from simgen.scene import IDENTITY, ORIGIN, Body, Command, Observation, Scene, Script
 
 PARKED_M = -100.0  # height at which a body that was taken away waits, out of every sight
+BOUNCE_S = 0.1  # a touch that is shorter is a bounce
 APART_M, APART_RAD = 1e-3, 0.01  # poses that differ by more have diverged
 
 
@@ -59,11 +60,7 @@ def resumed(
     scene: Scene, motion: Motion, twin: TwinRecipe, engine: str, rng: np.random.Generator
 ) -> tuple[Scene, Motion, Change]:
     """The clip gone on from a key frame in a world with another mass, speed, gravity or body."""
-    wished = rng.uniform(*twin.at) * scene.frames
-    keys = motion.state_frames[motion.state_frames > 0]
-    if not len(keys):
-        raise SimulationError("twin: the clip has no key frame after its first; lower state_every")
-    frame = int(keys[np.argmin(np.abs(keys - wished))])
+    frame = key_frame(scene, motion, rng.uniform(*twin.at) * scene.frames)
     factor = float(rng.uniform(*twin.factor))
     row = None if twin.change == "gravity" else someone(scene, motion, frame, twin.change, rng)
     body = "" if row is None else scene.bodies[row].name

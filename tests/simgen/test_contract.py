@@ -117,8 +117,12 @@ def test_arrays_fit_what_the_family_declares(name, engine):
 
 
 @both
-def test_the_outcome_is_one_of_the_familys(name, engine):
+def test_a_clip_starts_clear_and_has_one_of_the_familys_outcomes(name, engine):
     episode = clip(name, engine)
+    assert episode.motion.deepest_penetration_m[0] < 0.01
+    point, distance_m = family(name).look_at(episode.scene, episode.motion)
+    assert np.isfinite(point).all()
+    assert distance_m > 0
     assert episode.outcome.label in family(name).outcomes
     assert all(np.isfinite(v) for v in episode.outcome.margins.values())
 

@@ -54,7 +54,7 @@ def test_every_family_in_the_folder_is_registered():
 
 
 def test_unknown_family_lists_the_known_ones():
-    with pytest.raises(ValueError, match="unknown family 'ball'; known: bouncing_balls, camera_o"):
+    with pytest.raises(ValueError, match="unknown family 'ball'; known: .*bouncing_balls, box"):
         family("ball")
 
 
@@ -90,22 +90,6 @@ def test_scenes_keep_to_their_limits_and_every_claimed_engine_takes_them(name):
         assert scene.substeps >= 1
         for engine in made.engines:
             assert import_module(ENGINES[engine]).check(scene) == ()
-
-
-@families
-def test_a_clip_starts_clear_runs_and_has_an_outcome(name):
-    made = family(name)
-    for engine in made.engines:
-        scene = sample(name, 3)
-        motion = simulate(scene, engine)
-        assert motion.position.shape == (scene.frames + 1, len(scene.bodies), 3)
-        assert motion.deepest_penetration_m[0] < 0.01
-        outcome = made.outcome(scene, motion)
-        assert outcome.label
-        assert all(math.isfinite(v) for v in outcome.margins.values())
-        point, distance_m = made.look_at(scene, motion)
-        assert np.isfinite(point).all()
-        assert distance_m > 0
 
 
 @loose
@@ -212,7 +196,7 @@ def test_every_dataset_recipe_loads_and_fills_every_split(path):
     recipe = load(path)
     assert recipe.name == path.parent.name
     splits = [recipe.assign(i).split for i in range(recipe.episodes)]
-    assert set(splits) == set(recipe.splits)
+    assert set(splits) - {"impossible"} == set(recipe.splits)
     if recipe.name == "demo":
         assert splits.count("test") >= 48
 
