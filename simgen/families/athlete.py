@@ -25,7 +25,7 @@ THIGH_M, SHANK_M = 0.42, 0.43
 BLADE_HALF_M, BLADE_RADIUS_M = 0.12, 0.012
 # A blade is two runners: its edges grip across and glide along (squares: a pair takes the root of
 # the product with the ice's own)
-EDGES_APART_M, EDGE_GRIP, EDGE_GLIDE = 0.036, 0.4, 0.004
+EDGES_APART_M, EDGE_GRIP, EDGE_GLIDE = 0.08, 0.06, 0.01
 # Of each servo: keeps the stiff ankles of light feet stable at 480 steps a second
 ARMATURE_KGM2 = 0.04
 GREY = Material("grey", (0.5, 0.5, 0.5))
@@ -160,7 +160,7 @@ class Athlete:
         yaw: float = 0.0,
         tilt: tuple[float, float] = (0.0, 0.0),
         velocity: Vector3 = (0.0, 0.0, 0.0),
-        spin: float = 0.0,
+        spin: Vector3 = (0.0, 0.0, 0.0),
     ) -> tuple[Body, ...]:
         """The athlete in a pose, moving as one piece.
 
@@ -169,17 +169,17 @@ class Athlete:
             position: Of the mass centre.
             yaw: Turn about the vertical, after the trunk's `tilt` (roll about x, pitch about y).
             velocity: Of the mass centre.
-            spin: Angular velocity about the vertical through the mass centre, rad/s.
+            spin: Angular velocity, world frame, about the mass centre, rad/s.
         """  # fmt: skip
         bodies = [self._body(part, side, cloth, pose) for part, side in self.parts]
-        quaternion = _quaternion(yaw, *tilt)
+        quaternion = quaternion_of(yaw, *tilt)
         turn, place = rotation_matrix(np.array(quaternion)), self.place(pose)
         origin = np.array(position) - turn @ place.middle
         arm = turn @ (place.centres[0] - place.middle)
-        moving = np.array(velocity) + np.cross([0.0, 0.0, spin], arm)
+        moving = np.array(velocity) + np.cross(spin, arm)
         bodies[0] = replace(
             bodies[0], position=tuple(origin.tolist()), quaternion=quaternion,
-            velocity=tuple(moving.tolist()), angular_velocity=(0.0, 0.0, float(spin)),
+            velocity=tuple(moving.tolist()), angular_velocity=tuple(float(w) for w in spin),
         )  # fmt: skip
         return tuple(bodies)
 
@@ -258,10 +258,17 @@ class Athlete:
     def actuators(self) -> tuple[Actuator, ...]:
         """One torque-limited servo a joint, in the order of `joints`."""
         return tuple(
-            Actuator(name, name, kp, kd, limit * self.strength)
-            for name, hinge in self.hinges.items()
-            for kp, kd, limit in (hinge.servo,)
+            Actuator(name, name, *self.gains(name), self.hinges[name].servo[2] * self.strength)
+            for name in self.joints
         )
+
+    def gains(self, joint: str) -> tuple[float, float]:
+        """kp and kd of a servo. Legs that spin at 35 rad/s fly apart with less than I w^2 of
+        stiffness, 2,500 N m/rad; a skater is that stiff in hips and waist."""
+        kp, kd, _ = self.hinges[joint].servo
+        stiff = self.skates and joint.split("_", 1)[-1] in ("hip", "hip_side", "side", "twist")
+        stiff = stiff or (self.skates and joint.startswith("waist"))
+        return (3.2 * kp, 1.8 * kd) if stiff else (kp, kd)
 
     def targets(self, angles: Angles) -> Float64[np.ndarray, " actuator"]:
         """One target per servo, kept within the joints' ranges by a hand's breadth."""
@@ -283,6 +290,13 @@ class Athlete:
             turns[row] = turn
         centres = positions + np.einsum("bij,bj->bi", turns, self.centres)
         return Place(positions, turns, centres, self.masses @ centres / self.mass_kg)
+
+    def inertia(self, place: Place) -> Float64[np.ndarray, "3 3"]:
+        """Of the rigid whole about its mass centre, in the torso's frame, kg m2."""
+        tensors = place.turns @ self.tensors @ place.turns.transpose(0, 2, 1)
+        r = place.centres - place.middle
+        square = (self.masses @ (r * r).sum(axis=1)) * np.eye(3) - (self.masses * r.T) @ r
+        return tensors.sum(axis=0) + square
 
     def pose(self, seen: Observation, columns: np.ndarray) -> dict[str, float]:
         """The present joint angles, from a scene's joint columns."""
@@ -325,13 +339,12 @@ class Athlete:
         x, y, z = self._scaled(part.at)
         way = np.asarray(ankle, dtype=float) - (x, sign * y, z)
         knee = self.knee(float(np.linalg.norm(way)))
-        way = way / np.linalg.norm(way)
-        lead = math.atan2(
-            self.shank_m * math.sin(knee), self.thigh_m + self.shank_m * math.cos(knee)
-        )
+        straight = self.thigh_m + self.shank_m * math.cos(knee)  # along the thigh
+        aside = math.asin(np.clip(way[1] / straight, -1.0, 1.0))
+        back = math.atan2(self.shank_m * math.sin(knee), straight * math.cos(aside))
         return {
-            f"{side}_hip": math.atan2(way[0], -way[2]) + lead,
-            f"{side}_hip_side": sign * math.asin(np.clip(way[1], -1.0, 1.0)),
+            f"{side}_hip": math.atan2(way[0], -way[2]) + back,
+            f"{side}_hip_side": sign * aside,
             f"{side}_knee": knee,
         }
 
@@ -350,7 +363,7 @@ def turned(axis: np.ndarray, angle: float) -> Float64[np.ndarray, "3 3"]:
     )
 
 
-def _quaternion(yaw: float, roll: float, pitch: float) -> tuple[float, float, float, float]:
+def quaternion_of(yaw: float, roll: float, pitch: float) -> tuple[float, float, float, float]:
     """Roll about x, then pitch about y, then yaw about z, all of the world."""
     cy, sy = math.cos(yaw / 2), math.sin(yaw / 2)
     cp, sp = math.cos(pitch / 2), math.sin(pitch / 2)

@@ -28,6 +28,7 @@ class Seen:
         self.athlete, self.time_s = athlete, observation.time_s
         self.position = observation.position[rows]
         self.centres = observation.centre_of_mass[rows]
+        self.velocity = observation.velocity[rows]
         self.spin = observation.angular_velocity[rows]
         self.turn = rotation_matrix(observation.quaternion[rows])
         self.pose = athlete.pose(observation, columns)
@@ -116,7 +117,7 @@ def stand(
     """  # fmt: skip
     athlete, pose, speed = seen.athlete, seen.pose, seen.speed
     torques = seen.bearing(side, pressure, np.array([0.0, 0.0, lift_n]))
-    stiffness = {joint: athlete.hinges[joint].servo[0] for joint in torques}
+    stiffness = {joint: athlete.gains(joint)[0] for joint in torques}
     targets = {}
     for name in ("ankle", "ankle_side"):
         joint = f"{side}_{name}"

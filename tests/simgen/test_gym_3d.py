@@ -1,0 +1,193 @@
+"""Athletes with joints in all directions: the beam decides, limits hold, flight keeps its spin."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import mujoco
+import numpy as np
+import pytest
+
+from simgen.cameras import rotation_matrix
+from simgen.engines import simulate
+from simgen.engines.mujoco_model import compile_model
+from simgen.families import family
+from simgen.families.athlete import PARTS, SIDES, Athlete
+from simgen.families.beam import BEAM_M, OVER_M, clothes
+from simgen.families.flight import flight_angular_momentum
+from simgen.motion import Motion
+from simgen.scene import Body, Command, Geom, Material, Scene
+
+CLIP = {"frames": 88, "frame_rate_hz": 24.0}
+GREY = Material("grey", (0.4, 0.4, 0.4))
+
+
+def walk(seed: int, **parameters) -> tuple[Scene, Motion]:
+    beam = family("beam")
+    scene = beam.sample(beam.Parameters(**parameters), np.random.default_rng(seed), **CLIP)
+    return scene, simulate(scene, "mujoco")
+
+
+@pytest.fixture(scope="module")
+def walks():
+    return [walk(seed) for seed in range(16)]
+
+
+@pytest.fixture(scope="module")
+def judged(walks):
+    return [family("beam").outcome(scene, motion) for scene, motion in walks]
+
+
+def athlete_rows(scene: Scene) -> list[int]:
+    return [i for i, body in enumerate(scene.bodies) if body.object == "athlete"]
+
+
+def mass_centre(scene: Scene, motion: Motion) -> np.ndarray:
+    rows = athlete_rows(scene)
+    mass = np.array([scene.bodies[row].mass_kg for row in rows])
+    return np.einsum("b,tbk->tk", mass, motion.centre_of_mass[:, rows]) / mass.sum()
+
+
+def test_some_stay_on_the_beam_and_some_fall(judged):
+    labels = Counter(outcome.label for outcome in judged)
+    assert set(labels) <= set(family("beam").outcomes)
+    stayed = labels["held"] + labels["wobble"]
+    assert stayed >= 0.2 * len(judged), labels
+    assert len(judged) - stayed >= 0.2 * len(judged), labels
+
+
+def test_who_stays_is_above_the_beam_and_who_falls_is_beside_it(walks, judged):
+    for (scene, motion), outcome in zip(walks, judged, strict=True):
+        centre = mass_centre(scene, motion)
+        if outcome.label in ("held", "wobble"):
+            assert np.abs(centre[:, 1]).max() <= OVER_M
+            assert centre[:, 2].min() > BEAM_M + 0.6
+        else:
+            side = 1.0 if outcome.label == "fell_left" else -1.0
+            assert side * centre[-1, 1] > OVER_M
+
+
+def test_a_centred_gymnast_walks_and_holds():
+    for seed, steps in ((0, 2), (6, 3)):
+        scene, motion = walk(
+            seed, offset_m=(0.0, 0.0), sway_m_s=(0.0, 0.0), misplaced_m=0.0, steps=(steps, steps)
+        )
+        outcome = family("beam").outcome(scene, motion)
+        assert outcome.label == "held"
+        assert outcome.margins["steps"] >= steps - 1
+        way = mass_centre(scene, motion)[:, 0]
+        assert way[-1] - way[0] > 0.7 * (steps - 1) * scene.parameters["step_m"]
+
+
+def test_a_push_beyond_the_foot_is_a_fall_to_that_side():
+    for sway, label in (((0.2, 0.2), "fell_left"), ((0.2, 0.2), "fell_right")):
+        offset = 0.04 if label == "fell_left" else -0.04
+        scene, motion = walk(1, offset_m=(offset, offset), sway_m_s=sway)
+        assert family("beam").outcome(scene, motion).label == label
+
+
+def test_torques_stay_within_the_limits(walks):
+    for scene, motion in walks:
+        limits = np.array([servo.limit for servo in scene.actuators])
+        assert (motion.joint_torque <= limits * (1 + 1e-9)).all()
+        assert (motion.joint_torque.max(axis=0) > 0.1 * limits).any()
+
+
+def test_the_same_seed_gives_the_same_bytes(walks):
+    scene, motion = walks[0]
+    again = simulate(scene, "mujoco")
+    assert again.position.tobytes() == motion.position.tobytes()
+    assert again.action.tobytes() == motion.action.tobytes()
+
+
+def test_every_part_is_named_counted_and_weighs_its_share(walks):
+    scene, motion = walks[0]
+    limits = family("beam").limits(family("beam").Parameters())
+    assert len(set(scene.body_names)) == len(scene.bodies) <= limits.bodies
+    assert len(scene.joint_names) <= limits.joints
+    assert motion.action.shape[1] == len(scene.action_names) <= limits.actions
+    rows = athlete_rows(scene)
+    assert len(rows) == 13
+    mass = sum(scene.bodies[row].mass_kg for row in rows)
+    assert mass == pytest.approx(scene.parameters["mass_kg"])
+    assert sum(p.mass * (2 if p.paired else 1) for p in PARTS) == pytest.approx(1.0, abs=2e-3)
+
+
+def tumbling() -> Scene:
+    """An athlete thrown up turning about all axes, who folds and opens one-sidedly."""
+    athlete = Athlete(1.60, 50.0)
+    folded = {"left_hip": 1.5, "left_knee": 1.8, "right_hip_side": 0.7, "waist_twist": 0.5}
+    folded |= {"left_shoulder": 2.2, "right_round": 1.2, "right_shoulder": 1.4, "right_elbow": 1.5}
+    person = athlete.bodies(
+        clothes(np.random.default_rng(0)), pose={"left_shoulder": 1.4}, position=(0.0, 0.0, 3.0),
+        velocity=(0.5, 0.2, 4.0), spin=(2.0, -3.0, 5.0),
+    )  # fmt: skip
+    floor = Body("floor", (Geom("plane", (), GREY),), motion="static")
+    return Scene(
+        family="test", bodies=(floor, *person), frames=20, frame_rate_hz=24.0,
+        physics_rate_hz=480.0, actuators=athlete.actuators(),
+        script=lambda frame, _: Command(athlete.targets(folded if frame % 12 < 6 else {})),
+    )  # fmt: skip
+
+
+def test_angular_momentum_is_kept_in_flight_while_the_shape_changes():
+    scene = tumbling()
+    motion = simulate(scene, "mujoco")
+    momentum = flight_angular_momentum(scene, motion, athlete_rows(scene), 0, 21)
+    size = np.linalg.norm(momentum[0])
+    assert size > 15.0
+    assert np.linalg.norm(momentum - momentum[0], axis=1).max() < 0.01 * size
+    tilt = rotation_matrix(motion.quaternion[:, 1])[:, 2, 2]
+    assert np.ptp(tilt) > 0.5  # it did tumble
+
+
+def test_the_high_bar_s_flight_keeps_it_too():
+    bar = family("high_bar")
+    scene = bar.sample(bar.Parameters(), np.random.default_rng(4), frames=88, frame_rate_hz=24.0)
+    motion = simulate(scene, "mujoco")
+    release, landing = (e["start_s"] * 24.0 for e in bar.outcome(scene, motion).events)
+    rows = [i for i, body in enumerate(scene.bodies) if body.object == "gymnast"]
+    momentum = flight_angular_momentum(scene, motion, rows, int(np.ceil(release)), int(landing) + 1)
+    assert len(momentum) > 15
+    assert abs(momentum[0, 1]) > 25.0
+    assert np.linalg.norm(momentum - momentum[0], axis=1).max() < 0.01 * abs(momentum[0, 1])
+
+
+def test_no_frames_have_no_momentum(walks):
+    scene, motion = walks[0]
+    with pytest.raises(ValueError, match="frames 5 to 5"):
+        flight_angular_momentum(scene, motion, athlete_rows(scene), 5, 5)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_the_leg_reaches_where_it_is_asked(side):
+    athlete = Athlete(1.62, 51.0)
+    pelvis, foot = athlete.row["pelvis"], athlete.row[f"{side}_foot"]
+    for point in ((0.2, 0.1, -0.7), (-0.3, -0.05, -0.75), (0.0, 0.0, -0.6)):
+        place = athlete.place(athlete.leg(side, np.array(point)))
+        found = place.positions[foot] - place.positions[pelvis]
+        assert np.allclose(found, point, atol=1e-9)
+
+
+def test_a_blade_glides_along_itself_and_grips_across():
+    for heading, kept in ((0.0, True), (90.0, False)):
+        half = np.radians(heading) / 2
+        along = np.array([np.sqrt(0.5), 0.0, np.sqrt(0.5), 0.0])  # local z to +x
+        turn = np.array([np.cos(half), 0.0, 0.0, np.sin(half)])
+        quaternion = np.empty(4)
+        mujoco.mju_mulQuat(quaternion, turn, along)
+        blade = Geom("capsule", (0.02, 0.15), GREY, friction=1.0, glide=0.001)
+        scene = Scene(
+            family="test",
+            bodies=(
+                Body("ice", (Geom("plane", (), GREY, friction=0.1),), motion="static"),
+                Body(
+                    "blade", (blade,), 5.0, (1.0, 1.0, 1.0), position=(0.0, 0.0, 0.0205),
+                    quaternion=tuple(quaternion.tolist()), velocity=(1.0, 0.0, 0.0),
+                ),
+            ),
+            frames=12, frame_rate_hz=24.0, physics_rate_hz=480.0,
+        )  # fmt: skip
+        assert compile_model(scene).npair == 1
+        speed = simulate(scene, "mujoco").velocity[-1, 1, 0]
+        assert (speed > 0.9) if kept else (speed < 0.1)
