@@ -87,6 +87,25 @@ def resumed(
     return scene, joined(motion, before.contacts, after, frame), change
 
 
+def key_frame(scene: Scene, motion: Motion, wished: float) -> int:
+    """The key frame nearest to a wished one, of those in which nothing bounces if there are any.
+
+    A sprung contact holds energy in proportion to mass: changed in a bounce, it would be energy
+    from nowhere.
+
+    Raises:
+        SimulationError: There is no key frame but the first.
+    """
+    keys = motion.state_frames[motion.state_frames > 0]
+    if not len(keys):
+        raise SimulationError("twin: the clip has no key frame after its first; lower state_every")
+    touch, times = motion.contacts, keys[:, None] / scene.frame_rate_hz
+    short = touch["end_s"] - touch["start_s"] < BOUNCE_S
+    in_bounce = ((touch["start_s"] <= times) & (times <= touch["end_s"]) & short).any(axis=1)
+    free = keys[~in_bounce] if not in_bounce.all() else keys
+    return int(free[np.argmin(np.abs(free - wished))])
+
+
 def someone(scene: Scene, motion: Motion, frame: int, change: str, rng: np.random.Generator) -> int:
     """Row of a body that the change can be done to, any as likely.
 

@@ -54,7 +54,7 @@ def test_every_family_in_the_folder_is_registered():
 
 
 def test_unknown_family_lists_the_known_ones():
-    with pytest.raises(ValueError, match="unknown family 'ball'; known: .*bouncing_balls, box"):
+    with pytest.raises(ValueError, match=r"unknown family 'ball'; known: .*bouncing_balls, box"):
         family("ball")
 
 
