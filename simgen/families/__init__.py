@@ -41,6 +41,7 @@ FAMILIES = {
     "pendulum": "simgen.families.pendulum:Pendulum",
     "permanence": "simgen.families.permanence:Permanence",
     "ramp": "simgen.families.ramp:Ramp",
+    "rings": "simgen.families.rings:Rings",
     "rolling": "simgen.families.rolling:Rolling",
     "spinning_top": "simgen.families.spinning_top:SpinningTop",
     "spring": "simgen.families.spring:SpringWeight",
