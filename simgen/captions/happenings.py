@@ -7,7 +7,8 @@ e<n>.deed               of a contact: collision, bounce, stay, touch, brush, or 
                         would not count; of any other event its kind
 e<n>.hitter             of a collision, the one that came at the other, or "" if both moved
 e<n>.behind             of an occlusion, what stands in front, or ""
-e<n>.change_m_s         of a contact: the impulse over the lighter thing's mass
+e<n>.change_m_s         of a contact: the impulse over the lighter thing's mass, less what
+                        bears the weight meanwhile
 e<n>.lasts              whether it still goes on when the clip ends
 """
 
@@ -82,6 +83,7 @@ def name_touches(told: Facts, record: Record, parts: dict[str, int]) -> None:
     bodies = {body["name"]: body for body in record.bodies}
     rows = {body["name"]: row for row, body in enumerate(record.bodies)}
     seen = in_picture(record)
+    weight = float(np.linalg.norm(record.gravity))  # m/s2
     for name, event in told.items():
         if event["kind"] != "contact":
             continue
@@ -101,7 +103,10 @@ def name_touches(told: Facts, record: Record, parts: dict[str, int]) -> None:
             if any(abs(event["start_s"] - at_s) < MERGE_S for at_s in landings):
                 continue  # the landing says it
         last[pair] = event["end_s"]
-        event["change_m_s"] = event["impulse_ns"] / min(body["mass_kg"] for body in moving)
+        # a thing that slides chatters on its contact, and what bears its weight is no bounce
+        held_m_s = weight * (event["end_s"] - event["start_s"])
+        pushed_m_s = event["impulse_ns"] / min(body["mass_kg"] for body in moving)
+        event["change_m_s"] = max(pushed_m_s - held_m_s, 0.0)
         event["deed"] = deed(event, both_move=len(moving) == 2, of_parts=of_parts)
 
 
