@@ -23,6 +23,7 @@ from importlib import import_module
 from simgen.scene import Light, Sky, Vector3
 
 FAMILIES = {
+    "bar_catch": "simgen.families.bar_catch:BarCatch",
     "basketball": "simgen.families.basketball:Basketball",
     "beam": "simgen.families.beam:Beam",
     "billiards": "simgen.families.billiards:Billiards",
