@@ -129,10 +129,20 @@ def stage(recipe: Recipe, index: int) -> Scene:
 
 
 def ended(kind: Any, scene: Scene, motion: Motion, change: Change | None) -> Outcome:
-    """How it ended; of a clip that no physics makes, what was done to it."""
+    """How it ended; of a clip that no physics makes, what was done to it.
+
+    Raises:
+        SimulationError: What was taken away is what the family's outcome is about.
+    """
     if change and not change.possible:
         return Outcome(change.kind)
-    return kind.outcome(*left(scene, motion, change))
+    try:
+        return kind.outcome(*left(scene, motion, change))
+    except (ValueError, LookupError) as error:
+        if change is None or change.kind != "remove":
+            raise
+        said = f"twin: without {change.body} there is no outcome of {scene.family!r}"
+        raise SimulationError(f"{said}: {error}") from error
 
 
 def picture(

@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Bool
 
 from simgen.cameras import CameraTrack, Shot, project
+from simgen.changeable import lone
 from simgen.engines import simulate
-from simgen.events import objects, runs
+from simgen.events import runs
 from simgen.families import family
 from simgen.families.objects import PALETTE, two_tone
 from simgen.motion import Motion, SimulationError
@@ -54,7 +55,7 @@ def spliced(
 def hiding(
     scene: Scene, motion: Motion, shots: tuple[Shot, ...], *, earliest: bool
 ) -> tuple[int, int]:
-    """The body that is hidden longest, or first, and the frame in the middle of that time."""
+    """The object that is hidden longest, or first, and the frame in the middle of that time."""
     unseen = np.concatenate(
         [
             hidden(shot.dressed(scene), motion.window(shot.first_frame, shot.frames), shot.cameras)
@@ -63,9 +64,8 @@ def hiding(
     )
     found = [
         (-start if earliest else end - start, -row, (start + end) // 2)
-        for rows in objects(scene).values()
-        for row in rows[:1]
-        for start, end in runs(unseen[:, rows].all(axis=1))
+        for row in lone(scene)
+        for start, end in runs(unseen[:, row])
         if start > 0 and end - start >= SHORTEST
     ]
     if not found:
@@ -102,7 +102,9 @@ def recolour(scene, motion, shots, row, frame, engine, rng) -> Spliced:
     """Another body of the same form and another colour comes out."""
     body = scene.bodies[row]
     worn = {geom.material.colour for b in scene.bodies for geom in b.geoms}
-    colour = str(rng.choice([name for name in PALETTE if name not in worn]))
+    if not (spare := [name for name in PALETTE if name not in worn]):
+        raise SimulationError("twin: recolour needs a colour that nothing in the scene has")
+    colour = str(rng.choice(spare))
     material = replace(two_tone(colour), pattern=body.geoms[0].material.pattern)
     double = replace(
         body,

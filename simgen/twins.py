@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from simgen.cameras import Shot, rotation_matrix
+from simgen.changeable import changeable
 from simgen.engines import simulate
 from simgen.impossible import spliced
 from simgen.masses import mass_properties
@@ -94,9 +95,9 @@ def key_frame(scene: Scene, motion: Motion, wished: float) -> int:
     from nowhere.
 
     Raises:
-        SimulationError: There is no key frame but the first.
+        SimulationError: There is no key frame within the clip but the first.
     """
-    keys = motion.state_frames[motion.state_frames > 0]
+    keys = motion.state_frames[(motion.state_frames > 0) & (motion.state_frames < scene.frames)]
     if not len(keys):
         raise SimulationError("twin: the clip has no key frame after its first; lower state_every")
     touch, times = motion.contacts, keys[:, None] / scene.frame_rate_hz
@@ -112,15 +113,13 @@ def someone(scene: Scene, motion: Motion, frame: int, change: str, rng: np.rando
     Raises:
         SimulationError: There is none.
     """
-    free = [i for i, body in enumerate(scene.bodies) if body.motion == "free"]
+    rows = changeable(scene, change)
     if change == "speed":
         speed = np.linalg.norm(motion.velocity[frame], axis=1)
-        free = [i for i in free if speed[i] > APART_M]
-    if change == "mass" and not free:
-        free = [i for i, body in enumerate(scene.bodies) if body.motion != "static"]
-    if not free:
-        raise SimulationError(f"twin: family {scene.family!r} has no body for change {change!r}")
-    return int(rng.choice(free))
+        rows = [row for row in rows if speed[row] > APART_M]
+    if not rows:
+        raise SimulationError(f"twin: this {scene.family!r} has no body for change {change!r}")
+    return int(rng.choice(rows))
 
 
 def edited(

@@ -19,6 +19,7 @@ from simgen.families import FAMILIES, family
 from simgen.renderers import RENDERERS
 
 Problem = tuple[tuple, str]
+IMPOSSIBLE_SPLIT = "impossible"  # of twins that no physics makes, so that no training sees them
 CLIP_BYTES_MAX = 8 * 2**30  # one clip's channels stand in memory at once
 # bytes a pixel as rendered: rgb u8 x 3, depth f32, segmentation u8, normals f32 x 3, flow f32 x 2
 BYTES_PER_PIXEL = {
@@ -135,11 +136,7 @@ def objections(recipe: Any, video_model: type[BaseModel]) -> list[Problem]:
     problems = video_problems(recipe, recipe.video, ("video",))
     for i, scene in enumerate(recipe.scene):
         problems += scene_problems(recipe, scene, ("scene", i), video_model)
-    if problems:
-        return problems
-    if uneven := twin_problems(recipe):
-        return uneven
-    return bucket_problems(recipe) or split_problems(recipe)
+    return problems or uneven(recipe) or bucket_problems(recipe) or split_problems(recipe)
 
 
 def scene_problems(
@@ -158,12 +155,13 @@ def scene_problems(
         merged = {**recipe.video.model_dump(mode="json"), **scene.video}
         video = video_model.model_validate_json(json.dumps(merged), strict=True)
         problems += video_problems(recipe, video, (*at, "video")) if scene.video else []
+        problems += shot_problems(scene, video.frames, at)
     except ValidationError as error:
         problems += explain(error, video_model, (*at, "video"))
     return problems + parameter_problems(recipe, scene, at)
 
 
-def twin_problems(recipe: Any) -> list[Problem]:
+def uneven(recipe: Any) -> list[Problem]:
     """Every scene of a recipe has as many twins, since an index alone says which it is."""
     counts = [len(scene.twins) for scene in recipe.scene]
     return [
@@ -173,14 +171,26 @@ def twin_problems(recipe: Any) -> list[Problem]:
     ]
 
 
+def shot_problems(scene: Any, frames: int, at: tuple) -> list[Problem]:
+    """Shots in a family that cuts by itself, or more of them than the clip has room for."""
+    given = f"{list(scene.shots)} given"
+    if scene.shots != (1, 1) and hasattr(family(scene.family), "settings"):
+        said = f"family {scene.family!r} shows each of its settings in one shot; remove shots"
+        return [((*at, "shots"), f"{given}; {said}")]
+    if frames < 2 * scene.shots[1]:
+        return [((*at, "shots"), f"{given}; {frames} frames have room for {frames // 2} shots")]
+    return []
+
+
 def parameter_problems(recipe: Any, scene: Any, at: tuple) -> list[Problem]:
-    """The family's own model judges `parameters`, alone and under each split's overrides."""
+    """Splits that do not exist, and what the family's own model says of `parameters`, alone and
+    under each split's overrides."""
     model = family(scene.family).Parameters
     problems: list[Problem] = []
-    for split in scene.split_parameters:
-        if split not in recipe.splits:
-            said = unknown("split", split, recipe.splits)
-            problems.append(((*at, "split_parameters", split), said))
+    for table in ("split_parameters", "split_looks"):
+        for split in getattr(scene, table):
+            if split not in recipe.splits:
+                problems.append(((*at, table, split), unknown("split", split, recipe.splits)))
     for where, over in [(("parameters",), {})] + [
         (("split_parameters", split), values) for split, values in scene.split_parameters.items()
     ]:
@@ -238,6 +248,9 @@ def split_problems(recipe: Any) -> list[Problem]:
     if not recipe.splits or abs((total := sum(recipe.splits.values())) - 1) > 1e-6:
         total = sum(recipe.splits.values())
         return [(("splits",), f"the shares add to {total:g}; they must add to 1")]
+    if IMPOSSIBLE_SPLIT in recipe.splits:
+        said = "is the split of twins that no physics makes; choose another name"
+        return [(("splits", IMPOSSIBLE_SPLIT), f"{IMPOSSIBLE_SPLIT!r} {said}")]
     waiting = {split: share for split, share in recipe.splits.items() if share > 0}
     empty = [split for split in recipe.splits if split not in waiting]
     if empty:
@@ -248,7 +261,8 @@ def split_problems(recipe: Any) -> list[Problem]:
         waiting.pop(recipe.assign(index).split, None)
         if index == recipe.episodes - 1 and waiting:
             empty = sorted(waiting)
-            least = max(recipe.episodes + 1, round(1 / min(waiting.values())))
+            draws = round(1 / min(waiting.values()))
+            least = max(recipe.episodes + 1, draws * recipe.group_size)
             said = f"{recipe.episodes} episodes leave {', '.join(empty)} without any"
             return [(("splits", empty[0]), f"{said}; about {least} are needed")]
     return []

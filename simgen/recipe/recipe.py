@@ -48,13 +48,20 @@ from pydantic import (
 from simgen.families import FAMILIES, family
 from simgen.recipe.fields import Strict
 from simgen.recipe.overrides import apply_overrides
-from simgen.recipe.problems import RecipeError, check_numbers, explain, objections
+from simgen.recipe.problems import (
+    IMPOSSIBLE_SPLIT,
+    Problem,
+    RecipeError,
+    check_numbers,
+    explain,
+    objections,
+)
 from simgen.recipe.tables import SceneRecipe, Video
+from simgen.recipe.twin_problems import twin_problems
 
 FILE_BYTES_MAX = 1_000_000
 # Separate, so that a new camera leaves the physics alone
 STREAMS = ("scene", "camera", "captions", "look", "twin")
-IMPOSSIBLE_SPLIT = "impossible"  # of twins that no physics makes, so that no training sees them
 # R2 low-discrepancy sequence: powers of 1 / plastic number, as 64-bit fractions so that the
 # arithmetic is exact (Roberts 2018, "The unreasonable effectiveness of quasirandom sequences")
 PLASTIC = 1.3247179572447460260
@@ -220,9 +227,18 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         recipe = Recipe.model_validate_json(json.dumps(raw, default=str), strict=True)
     except ValidationError as error:
         raise RecipeError.of(path, explain(error, Recipe)) from None
-    if problems := objections(recipe, Video):
-        raise RecipeError.of(path, problems)
+    if problems := objections(recipe, Video) or twin_problems(recipe):
+        raise RecipeError.of(path, as_written(problems, raw))
     return recipe
+
+
+def as_written(problems: Sequence[Problem], raw: dict[str, Any]) -> list[Problem]:
+    """The problems once each, scenes counted as in the file: `shapes` made several of one."""
+    numbers = [i for i, table in enumerate(raw["scene"]) for _ in table.get("shapes") or [None]]
+    paths = [
+        ("scene", numbers[loc[1]], *loc[2:]) if loc[0] == "scene" else loc for loc, _ in problems
+    ]
+    return list(dict.fromkeys(zip(paths, (said for _, said in problems), strict=True)))
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -5,10 +5,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, FiniteFloat, Tag
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    FiniteFloat,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from simgen.recipe.camera import CameraRecipe
-from simgen.recipe.fields import Range, Strict, within
+from simgen.recipe.fields import Range, Strict, ordered, within
 from simgen.recipe.look import LookRecipe
 
 Channel = Literal["rgb", "depth", "segmentation", "normals", "flow", "backward_flow"]
@@ -51,6 +60,11 @@ Cameras = Annotated[
 
 PHYSICAL = ("mass", "speed", "gravity", "release", "remove")
 IMPOSSIBLE = ("vanish", "recolour", "teleport", "pass_through")
+KEYS = {  # that a change reads; others stay as they are
+    "factor": ("mass", "speed", "gravity"),
+    "delay_s": ("release",),
+    "at": ("mass", "speed", "gravity", "remove"),
+}
 
 
 class TwinRecipe(Strict):
@@ -66,8 +80,21 @@ class TwinRecipe(Strict):
         "vanish", "recolour", "teleport", "pass_through",
     ]  # fmt: skip
     factor: Annotated[Range, within(0, 100)] = (2.0, 2.0)
-    delay_s: Annotated[Range, within(-1, 1)] = (0.08, 0.08)
+    delay_s: Annotated[Range, within(0, 1)] = (0.08, 0.08)
     at: Annotated[Range, within(0, 1)] = (0.3, 0.5)  # share of the clip; the nearest key frame
+
+    @model_validator(mode="after")
+    def only_its_own_keys(self) -> TwinRecipe:
+        for key, changes in KEYS.items():
+            given = getattr(self, key)
+            if self.change not in changes and given != type(self).model_fields[key].default:
+                raise ValueError(
+                    f"{key} {list(given)} given for change {self.change!r}, which has none; remove "
+                    f"it, or use one of: {', '.join(changes)}"
+                )
+        if self.change == "mass" and self.factor[0] <= 0:
+            raise ValueError(f"factor {list(self.factor)} given for a mass; it must be above 0")
+        return self
 
     @property
     def possible(self) -> bool:
@@ -81,7 +108,9 @@ class SceneRecipe(Strict):
     engine: str = "mujoco"
     weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
     camera: Cameras = CameraRecipe()  # several: one is drawn per shot
-    shots: Annotated[tuple[int, int], within(1, 4)] = (1, 1)  # of one continuing simulation
+    shots: Annotated[
+        tuple[int, int], AfterValidator(ordered), within(1, 4)
+    ] = (1, 1)  # of one continuing simulation; not of families with settings  # fmt: skip
     twins: tuple[TwinRecipe, ...] = ()  # each makes one more episode of the same draw
     look: LookRecipe = LookRecipe()
     split_looks: dict[str, LookRecipe] = Field(default_factory=dict)  # per split, instead of look
@@ -92,6 +121,20 @@ class SceneRecipe(Strict):
     )  # the family's own, validated by its Parameters model
     # per split, over `parameters`
     split_parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @field_validator("shapes")
+    @classmethod
+    def no_shape_twice(cls, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        if len(set(shapes)) < len(shapes):
+            raise ValueError("repeats a shape; all are equally often: for more of one, use weight")
+        return shapes
+
+    @field_validator("video")
+    @classmethod
+    def no_size_beside_shapes(cls, video: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if info.data.get("shapes") and video.keys() & {"height", "width"}:
+            raise ValueError("its height and width are beside shapes, which give both; keep one")
+        return video
 
     @property
     def cameras(self) -> tuple[CameraRecipe, ...]:

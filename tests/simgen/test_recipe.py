@@ -121,6 +121,71 @@ def test_files_that_are_no_recipe(tmp_path: Path, content: bytes, said: str):
         load(tmp_path / "r.toml")
 
 
+TABLES = {
+    "shots = [3, 2]": r"\[3, 2\] given; \[low, high\] with low above high.*scene.0.shots\)",
+    "shots = [2, 9]": r"\[2, 9\] given; both ends must lie between 1 and 4",
+    "shots = [2, 4]\nvideo = { frames = 6 }": r"\[2, 4\] given; 6 frames have room for 3 shots",
+    "family = 'journey'\nshots = [2, 3]":
+        r"family 'journey' shows each of its settings in one shot",
+    "split_looks = { tset = { sky = ['day'] } }":
+        r"unknown split 'tset'; did you mean 'test'\?; known: .*scene.0.split_looks.tset",
+    "look = { sky = ['dsuk'] }": r"'dsuk' given.*did you mean 'dusk'\?.*scene.0.look.sky.0",
+    "shapes = [[64, 33]]": r"33 given; should be a multiple of 2.*scene.0.shapes.0.1",
+    "shapes = [[64, 64], [64, 64]]": r"repeats a shape.*scene.0.shapes",
+    "shapes = [[64, 64]]\nvideo = { width = 32 }": r"beside shapes, which give both.*scene.0.video",
+    "twins = [{ change = 'sped' }]":
+        r"'sped' given.*did you mean 'speed'\?.*scene.0.twins.0.change",
+    "twins = [{ change = 'mass', facter = [2, 3] }]":
+        r"unknown key 'facter'; did you mean 'factor'\?; known: .*scene.0.twins.0.facter",
+    "twins = [{ change = 'remove', factor = [3, 4] }]":
+        r"factor .3.0, 4.0. given for change 'remove'",
+    "twins = [{ change = 'vanish', at = [0.1, 0.2] }]":
+        r"given for change 'vanish', which has none",
+    "twins = [{ change = 'mass', factor = [0, 1] }]": r"for a mass; it must be above 0",
+    "twins = [{ change = 'release', delay_s = [-0.1, 0] }]": r"must lie between 0 and 1",
+    "twins = [{ change = 'remove' }, { change = 'remove' }]":
+        r"says the same as twin 0, and would be the same clip.*scene.0.twins.1",
+    "twins = [{ change = 'release' }]":
+        r"'release' given; family 'bouncing_balls' has no grip that opens; it can have: mass, .*"
+        r"scene.0.twins.0.change",
+    "twins = [{ change = 'pass_through' }]": r"no hidden wall to pass through; it can have: mass",
+    "family = 'rolling'\ntwins = [{ change = 'vanish' }]": r"'rolling' has nothing to hide a body",
+    "family = 'basketball'\ntwins = [{ change = 'remove' }]": r"no body for change 'remove'",
+    "family = 'vault'\ntwins = [{ change = 'speed' }]":
+        r"family 'vault' has no body for change 'speed'; it can have: mass, gravity \(",
+    "family = 'vault'\ntwins = [{ change = 'vanish' }]": r"no object of one free body to change",
+    "family = 'collision'\ntwins = [{ change = 'gravity' }]": r"has no gravity to change",
+    "twins = [{ change = 'mass' }]\nvideo = { frames = 8 }":
+        r"8 given; a clip of 8 frames has then no state .* at most 7 .*: state_every\)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_shots_shapes_looks_and_twins_that_cannot_be(tmp_path: Path, table: str):
+    engine = "" if "family" in table else "family = 'bouncing_balls'\n"
+    path = write(tmp_path, f"name = 'small'\n[[scene]]\n{engine}{table}\n")
+    with pytest.raises(RecipeError, match=TABLES[table]) as raised:
+        load(path)
+    assert str(path) in str(raised.value)
+    assert len(str(raised.value)) < 1000
+
+
+def test_no_split_has_the_name_of_the_impossible_twins(path: Path):
+    with pytest.raises(RecipeError, match=r"'impossible' is the split of twins .*splits.impossibl"):
+        load(path, ["splits.far=0.05", "splits.impossible=0.05"])
+
+
+def test_scenes_are_counted_as_in_the_file(tmp_path: Path):
+    """One of several shapes is several scenes inside, and still one for who wrote it."""
+    text = RECIPE.replace('family = "toy"', 'family = "toy"\nshapes = [[32, 64], [64, 32]]', 1)
+    with pytest.raises(RecipeError, match=r"unknown engine 'x'.*scene.1.engine\)") as raised:
+        load(write(tmp_path, text), ["scene.1.engine=x"])
+    assert len(str(raised.value).splitlines()) == 1
+    with pytest.raises(RecipeError, match=r"unknown engine 'x'.*scene.0.engine\)") as raised:
+        load(write(tmp_path, text), ["scene.0.engine=x"])
+    assert len(str(raised.value).splitlines()) == 1
+
+
 def test_missing_file(tmp_path: Path):
     with pytest.raises(RecipeError, match="no such recipe"):
         load(tmp_path / "nothing.toml")
@@ -199,6 +264,17 @@ def test_schema_holds_the_families_parameters(path: Path):
     assert "toy" in schema["$defs"]["SceneRecipe"]["properties"]["family"]["enum"]
     assert "drop_m" in schema["$defs"]["toy.parameters"]["properties"]
     json.dumps(schema)
+
+
+def test_schema_holds_shots_shapes_looks_and_twins(path: Path):
+    tables = Recipe.schema()["$defs"]
+    scene = tables["SceneRecipe"]["properties"]
+    assert {"shots", "shapes", "look", "split_looks", "twins", "camera"} <= scene.keys()
+    assert "pass_through" in tables["TwinRecipe"]["properties"]["change"]["enum"]
+    assert "dusk" in str(tables["LookRecipe"]["properties"]["sky"])
+    assert "pedestal" in str(tables["CameraRecipe"]["properties"]["kind"])
+    for table in ("TwinRecipe", "LookRecipe", "CameraRecipe", "MoveRecipe"):
+        assert tables[table]["additionalProperties"] is False
 
 
 def test_recipe_is_frozen(path: Path):
