@@ -63,9 +63,15 @@ def verify(
     Raises:
         UnreadableError: No finished dataset there.
         IntegrityError: The completion marker is damaged.
-        ValueError: `sample` is not zero and other versions or another CPU made the dataset.
+        ValueError: It has an older format, or `sample` is not zero and other versions or another
+            CPU made the dataset.
     """
     dataset = reader.open(path)  # its tables are for the checks to read
+    if (version := dataset.attrs["format_version"]) != layout.FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format version {version}, and only {layout.FORMAT_VERSION} can be "
+            "verified here: do it with the physreel that made it, or build its recipe again"
+        )
     path, complete = dataset.path, dataset.complete
     problems = list(_check_published(path, complete))
     damaged = {problem.key for problem in problems}

@@ -36,6 +36,15 @@ def test_a_whole_dataset_has_no_problems(finished: Path):
     assert (report.episodes, len(report.resimulated)) == (9, 9)
 
 
+def test_an_older_format_is_not_taken_for_damage(dataset: Path):
+    root = dataset / "zarr.json"
+    held = json.loads(root.read_bytes())
+    held["attributes"]["format_version"] -= 1
+    root.write_text(json.dumps(held))
+    with pytest.raises(ValueError, match=r"has format version 1, and only 2 can be verified here"):
+        verify(dataset)
+
+
 @pytest.mark.parametrize("array", ["rgb", "flow", "position", "state", "body_mask"])
 def test_a_flipped_bit_names_its_one_episode(dataset: Path, array: str):
     (path,) = (dataset / BUCKET / array).glob("c.0.*")
