@@ -51,25 +51,29 @@ def pack(scene: Scene) -> GeomTable:
     drawn = [(row, g) for row, body in enumerate(scene.bodies) for g in body.geoms if g.visible]
     geoms = [g for _, g in drawn]
     tones = [(g.material.rgb, g.material.rgb2 or g.material.rgb) for g in geoms]
+    rotation = rotations(np.array([g.quaternion for g in geoms], np.float64).reshape(-1, 4))
     return GeomTable(
         body=np.array([row for row, _ in drawn], np.int32),
         kind=np.array([KINDS.index(g.kind) for g in geoms], np.int32),
         size=np.array([_half_extents(g.kind, g.size) for g in geoms], np.float64).reshape(-1, 3),
         position=np.array([g.position for g in geoms], np.float64).reshape(-1, 3),
-        rotation=rotations(np.array([g.quaternion for g in geoms], np.float64).reshape(-1, 4)),
+        rotation=rotation,
         pattern=np.array([PATTERNS.index(g.material.pattern) for g in geoms], np.int32),
         rgb=np.array(tones, np.float64).reshape(-1, 2, 3),
         scale=np.array([g.material.scale_m for g in geoms], np.float64),
-        axis=np.array([_pattern_axis(g) for g in geoms], np.float64).reshape(-1, 3),
+        axis=_pattern_axes(geoms, rotation),
         gloss=np.array([g.material.gloss for g in geoms], np.float64),
     )
 
 
-def _pattern_axis(geom: Geom) -> Float64[np.ndarray, " 3"]:
+def _pattern_axes(
+    geoms: list[Geom], rotation: Float64[np.ndarray, "geom 3 3"]
+) -> Float64[np.ndarray, "geom 3"]:
     """Oblique in the body's frame, so that spin about x, y or z shows; along a flat thing's x."""
-    if geom.material.pattern == "stripes" and geom.kind in ("plane", "box"):
-        return np.array([1.0, 0.0, 0.0])
-    return TONE_AXIS @ rotations(np.array(geom.quaternion, np.float64))
+    axes = TONE_AXIS @ rotation
+    flat = [g.material.pattern == "stripes" and g.kind in ("plane", "box") for g in geoms]
+    axes[np.array(flat, bool)] = (1.0, 0.0, 0.0)
+    return axes
 
 
 def _half_extents(kind: str, size: tuple[float, ...]) -> tuple[float, float, float]:
