@@ -5,8 +5,9 @@
 Builds clips of every dataset's recipe at 128 x 128 with all channels in this process, rounds
 interleaved over the recipes so that a busy moment of the machine hits all of them. A clip has 64
 frames, or its recipe's number if that is more: some would end before anything happens. The rate is
-of 64 frames. CPU seconds, the median round. `rest` is all but simulation, rendering and compression: truth, quality
-control, captions, hashing, tables and writing. One JSON line a recipe, and one for all.
+of 64 frames. CPU seconds, the median round. `rest` is all but simulation, rendering and
+compression: truth, quality control, captions, hashing, tables and writing. One JSON line a recipe,
+and one for all.
 """
 
 from __future__ import annotations
