@@ -17,7 +17,7 @@ from simgen.preview import contact_sheet
 from simgen.recipe import Recipe, load
 
 ROWS, COLUMNS = 4, 7
-LOOKED_AT = 24  # episodes among which the outcomes are found
+LOOKED_AT = 12  # episodes among which the outcomes are found
 DOCS = Path(__file__).parent
 DATASETS = DOCS.parent / "datasets"
 SKIPPED = ("demo", "smoke")

@@ -73,6 +73,15 @@ def test_flows_take_their_arguments(line, monkeypatch):
     assert checked
 
 
+def test_the_scene_it_shows_is_one(tmp_path):
+    (scene,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    path = tmp_path / "recipe.toml"
+    path.write_text(f'name = "shown"\n{scene}')
+    recipe = load(path)
+    assert len(recipe.buckets) == 3
+    assert recipe.group_size == 3
+
+
 def test_files_that_are_named_exist():
     named = set(re.findall(r"`((?:simgen|worldmodel|flows|datasets)/[\w/.]+)`", README))
     named |= set(re.findall(r"\b(?:datasets|flows)/[\w/]+\.(?:toml|py)", README))
