@@ -111,6 +111,7 @@ def test_every_dataset_has_a_card_that_agrees_with_its_recipe(recipe):
     card, made = (recipe.parent / "README.md").read_text(), load(recipe)
     assert f"| clips | {made.episodes} |" in card
     assert f"{made.video.frames} frames at {made.video.frame_rate_hz:g} Hz" in card
-    assert f"{made.video.height} x {made.video.width}" in card
+    for bucket in made.buckets:  # t64_72x128
+        assert bucket.split("_")[1].replace("x", " x ") in card
     assert ", ".join(f"{name} {share:g}" for name, share in made.splits.items()) in card
     assert f"| licence | {made.licence} |" in card

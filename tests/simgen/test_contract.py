@@ -192,16 +192,16 @@ def test_the_software_renderer_agrees_on_what_is_where(name):
 
 def endings(name: str, episodes: int) -> Counter:
     """How that many first episodes of the family's dataset end; nothing is drawn."""
-    path, number = home(name)
+    path, _ = home(name)
     recipe = load(path)
-    scene = recipe.scene[number].model_copy(update={"twins": (), "weight": 1.0})
-    recipe = recipe.model_copy(update={"scene": (scene,), "episodes": episodes})
+    scenes = tuple(s.model_copy(update={"twins": ()}) for s in recipe.scene if s.family == name)
+    recipe = recipe.model_copy(update={"scene": scenes, "episodes": episodes})
     labels: Counter = Counter()
     for index in range(episodes):
+        engine = scenes[recipe.assign(index).scene_index].engine
         try:
             staged = stage(recipe, index)
-            moved = simulate(staged, scene.engine)
-            labels[ended(family(name), staged, moved, None).label] += 1
+            labels[ended(family(name), staged, simulate(staged, engine), None).label] += 1
         except SimulationError:
             labels["quarantined"] += 1
     return labels
