@@ -48,6 +48,7 @@ FAMILIES = {
     "spring": "simgen.families.spring:SpringWeight",
     "tower": "simgen.families.tower:Tower",
     "trampoline": "simgen.families.trampoline:Trampoline",
+    "triple_axel": "simgen.families.triple_axel:TripleAxel",
     "uniform_motion": "simgen.families.uniform_motion:UniformMotion",
     "vault": "simgen.families.vault:Vault",
 }

@@ -25,7 +25,7 @@ THIGH_M, SHANK_M = 0.42, 0.43
 BLADE_HALF_M, BLADE_RADIUS_M = 0.12, 0.012
 # A blade is two runners: its edges grip across and glide along (squares: a pair takes the root of
 # the product with the ice's own)
-EDGES_APART_M, EDGE_GRIP, EDGE_GLIDE = 0.08, 0.06, 0.01
+EDGES_APART_M, EDGE_GRIP, EDGE_GLIDE = 0.08, 12.0, 0.01
 # Of each servo: keeps the stiff ankles of light feet stable at 480 steps a second
 ARMATURE_KGM2 = 0.04
 GREY = Material("grey", (0.5, 0.5, 0.5))

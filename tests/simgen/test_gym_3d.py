@@ -113,6 +113,90 @@ def test_every_part_is_named_counted_and_weighs_its_share(walks):
     assert sum(p.mass * (2 if p.paired else 1) for p in PARTS) == pytest.approx(1.0, abs=2e-3)
 
 
+def jump(seed: int, *, frames: int = 52, **parameters) -> tuple[Scene, Motion]:
+    axel = family("triple_axel")
+    scene = axel.sample(
+        axel.Parameters(**parameters), np.random.default_rng(seed), frames=frames,
+        frame_rate_hz=24.0,
+    )  # fmt: skip
+    return scene, simulate(scene, "mujoco")
+
+
+@pytest.fixture(scope="module")
+def jumps():
+    return [jump(seed) for seed in range(16)]
+
+
+def test_axels_are_landed_and_are_not(jumps):
+    labels = Counter(family("triple_axel").outcome(*clip).label for clip in jumps)
+    assert set(labels) <= set(family("triple_axel").outcomes) - {"unfinished"}
+    assert 0.2 * len(jumps) <= labels["landed"] <= 0.8 * len(jumps), labels
+
+
+def test_a_landed_axel_stands_on_one_blade_and_a_fall_does_not(jumps):
+    seen = set()
+    for scene, motion in jumps:
+        outcome = family("triple_axel").outcome(scene, motion)
+        touches = motion.contacts[motion.contacts["body_a"] == scene.body_index("ice")]
+        down = {scene.body_names[row] for row in touches["body_b"][touches["start_s"] > 0.3]}
+        if outcome.label == "landed":
+            assert down == {"right_foot"}
+            assert outcome.margins["held_s"] > 1.0
+            assert motion.position[-1, scene.body_index("head"), 2] > 1.0
+            assert abs(outcome.margins["turns"] - 3.5) <= 0.25
+        elif outcome.label == "under_rotated":
+            assert outcome.margins["turns"] < 3.25
+        elif outcome.label == "stepped_out":
+            assert down == {"left_foot", "right_foot"}
+        seen.add(outcome.label)
+    assert "landed" in seen
+    assert len(seen) >= 2
+
+
+def test_a_weak_take_off_does_not_get_round():
+    scene, motion = jump(1, weak=(0.2, 0.2), error=(1.0, 1.0))
+    assert family("triple_axel").outcome(scene, motion).label == "under_rotated"
+
+
+def test_turns_are_those_of_the_pelvis_and_height_that_of_the_fall(jumps):
+    scene, motion = jumps[0]
+    margins = family("triple_axel").outcome(scene, motion).margins
+    turn = rotation_matrix(motion.quaternion[:, scene.body_index("pelvis")])
+    yaw = np.unwrap(np.arctan2(turn[:, 1, 0], turn[:, 0, 0]))
+    last = int(margins["flight_s"] * 24.0)
+    assert yaw[last] - yaw[0] == pytest.approx(margins["turns"] * 2 * np.pi, abs=0.8)
+    rise = mass_centre(scene, motion)[:, 2].max() - mass_centre(scene, motion)[0, 2]
+    assert margins["height_m"] == pytest.approx(rise)
+    speed = np.diff(mass_centre(scene, motion)[:3, 2])
+    assert speed[1] - speed[0] == pytest.approx(-9.81 / 24.0**2, rel=0.02)
+
+
+def test_a_skater_s_angular_momentum_is_kept_in_the_air(jumps):
+    for scene, motion in jumps[:8]:
+        touch = int(family("triple_axel").outcome(scene, motion).margins["flight_s"] * 24.0)
+        momentum = flight_angular_momentum(scene, motion, athlete_rows(scene), 0, touch)
+        assert momentum[0, 2] > 15.0
+        assert np.linalg.norm(momentum - momentum[0], axis=1).max() < 0.01 * momentum[0, 2]
+
+
+def test_a_skater_pulls_in_and_spins_faster(jumps):
+    scene, motion = jumps[0]
+    spin = motion.angular_velocity[:, scene.body_index("torso"), 2]
+    start = scene.bodies[scene.body_index("torso")].angular_velocity[2]
+    assert spin[6:12].mean() > 1.2 * start
+
+
+def test_a_skater_s_torques_stay_within_the_limits(jumps):
+    for scene, motion in jumps:
+        limits = np.array([servo.limit for servo in scene.actuators])
+        assert (motion.joint_torque <= limits * (1 + 1e-9)).all()
+
+
+def test_an_axel_cut_short_is_unfinished():
+    scene, motion = jump(0, frames=24)
+    assert family("triple_axel").outcome(scene, motion).label == "unfinished"
+
+
 def tumbling() -> Scene:
     """An athlete thrown up turning about all axes, who folds and opens one-sidedly."""
     athlete = Athlete(1.60, 50.0)
