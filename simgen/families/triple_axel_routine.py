@@ -33,6 +33,13 @@ CHECK = {  # arms out, the free leg behind
     "left_shoulder": 1.4, "right_shoulder": 1.4, "left_round": 0.0126, "right_round": 0.0126,
     "left_elbow": 0.1, "right_elbow": 0.1, "neck": -0.05, "waist": -0.0083, "waist_side": 0.0,
 }  # fmt: skip
+SPRAWL = {  # nothing helps any more
+    f"{side}_{joint}": angle
+    for side in SIDES
+    for joint, angle in {
+        "hip": 0.8, "knee": 1.0, "ankle": -0.3, "shoulder": 0.9, "round": 0.7, "elbow": 0.5,
+    }.items()
+}  # fmt: skip
 FOLD = {"left_hip": 0.5169, "left_hip_side": 0.02, "left_knee": 1.7069, "left_ankle": -0.7}
 ARMS = tuple(f"{side}_{joint}" for side in SIDES for joint in ("shoulder", "round", "elbow"))
 
@@ -48,9 +55,8 @@ KNEE_NEAR, YIELD_S = 0.0476, 0.0148
 GIVE_S, GIVE_RAD = 0.0579, 0.5564
 LIFT_S, LIFT = (0.0, 0.08, 0.2), (0.138, 1.2, 1.0)  # weights that the leg is ready for
 FREE_S = (0.1033, 0.4181)  # when the free leg goes behind, after touchdown
-BALANCE_S = 9.0  # after touchdown: the edge holds
-CALM_M, ROLL_GAIN, SWAY_GAIN, ASIDE_GAIN = 0.012, 8.83, 12.44, 2.31
-STEP_LEAN = 0.8  # of trunk or leg: the free foot comes down
+LOST_RAD = 0.95  # of the trunk
+STEP_LEAN = 0.5  # of trunk or leg: the free foot comes down
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class Jump:
     def _begin(self) -> None:
         self.touch_s: float | None = None
         self.open_s: float | None = None
-        self.stepping = False
+        self.stepping = self.down = False
 
     def __call__(self, frame: int, observation: Observation) -> Command:
         if frame == 0:
@@ -125,22 +131,20 @@ class Jump:
     def _land(self, seen: Seen) -> dict[str, float]:
         """The knee gives and comes up again; the other foot goes down when one is not enough."""
         since = seen.time_s - self.touch_s
+        self.down = self.down or seen.turn[0][2, 2] < math.cos(LOST_RAD)
+        if self.down:
+            return SPRAWL
         centre, weight = seen.sums.centre, self.athlete.mass_kg * GRAVITY_M_S2
         lift = weight * float(np.interp(since, LIFT_S, LIFT))
-        pressure, aside = self._pressure(seen, since)
-        excess = math.copysign(max(abs(aside) - CALM_M, 0.0), aside)
-        roll = -float(np.clip(ROLL_GAIN * excess, -0.6, 0.6))
-        sway = float(np.clip(SWAY_GAIN * excess, -1.2, 1.2)) if since > BALANCE_S else 0.0
+        pressure = self._pressure(seen)
         sinking = YIELD_S * max(0.0, -seen.sums.velocity[2])  # the leg is to give that much
         rest_m = float(seen.sole(LANDING)[2])
         placed = reach(seen, LANDING, np.array([*centre[:2], rest_m + sinking]))
         now = placed[f"{LANDING}_knee"]
         knee = now + float(np.clip(np.interp(since, KNEE_S, KNEE) - now, -KNEE_NEAR, KNEE_NEAR))
-        leg = stand(seen, LANDING, pressure=pressure, lift_n=lift, knee=knee, lean=(roll, 0.0))
+        leg = stand(seen, LANDING, pressure=pressure, lift_n=lift, knee=knee)
         torques = seen.bearing(LANDING, pressure, np.array([0.0, 0.0, lift]))
-        # Along the blade the foot glides: it is put under the mass centre. Across, the edge holds:
-        # the hip keeps the trunk upright, as on a beam
-        for name in ("hip",) if since > BALANCE_S else ("hip", "hip_side"):
+        for name in ("hip", "hip_side"):  # the foot glides: it is put under the mass centre
             joint = f"{LANDING}_{name}"
             leg[joint] = placed[joint] + torques[joint] / self.athlete.gains(joint)[0]
         flat = seen.turn[seen.row(f"{LANDING}_foot")][2, 2]
@@ -150,8 +154,6 @@ class Jump:
         folded = TIGHT | FOLD
         free = {n: (1 - share) * folded.get(n, 0.0) + share * a for n, a in CHECK.items()}
         arms = {n: CHECK[n] for n in ARMS}
-        for side, sign in SIDES.items():
-            arms[f"{side}_shoulder"] -= sign * sway
         return free | arms | leg | self._second_foot(seen)
 
     def _second_foot(self, seen: Seen) -> dict[str, float]:
@@ -167,24 +169,18 @@ class Jump:
         goal = seen.sums.centre[:2] + aside + 1.2 * np.clip(away, -0.25, 0.25)
         return reach(seen, FREE, np.array([*goal, 0.0]))
 
-    def _pressure(self, seen: Seen, since: float) -> tuple[np.ndarray, float]:
-        """Pressure on the blade, and how far the capture point is to the left of the foot, m.
+    def _pressure(self, seen: Seen) -> np.ndarray:
+        """Where the pressure rights the leaning body and stops its turning, on the blade.
 
-        Along the blade there is nothing to push against: a leaning body is righted, and its turning
-        stopped, by pressure ahead of its mass centre alone. Across, once the blade has taken hold,
-        the body is an inverted pendulum over it.
+        On ice there is little to push against; a leaning body is righted by pressure ahead of
+        its mass centre alone.
         """
         x, y, _ = seen.sums.angular_momentum
         weight = self.athlete.mass_kg * GRAVITY_M_S2
         wanted = RIGHT_N_M * seen.turn[0][:2, 2] + STILL * np.array([y, -x])
         c, s = math.cos(seen.yaw), math.sin(seen.yaw)
         turn = np.array([[c, s], [-s, c]])
-        sole, centre = seen.sole(LANDING)[:2], seen.sums.centre
-        local = turn @ (centre[:2] + wanted / weight - sole)
-        foot = seen.velocity[seen.row(f"{LANDING}_foot"), :2]
-        rest_s = math.sqrt(max(centre[2], 0.3) / GRAVITY_M_S2)
-        aside = float((turn @ (centre[:2] - sole + rest_s * (seen.sums.velocity[:2] - foot)))[1])
-        if since > BALANCE_S:
-            local[1] = (1 + ASIDE_GAIN) * aside
+        sole = seen.sole(LANDING)[:2]
+        local = turn @ (seen.sums.centre[:2] + wanted / weight - sole)
         local = np.clip(local, (-BLADE_M[0], -BLADE_M[1]), BLADE_M)
-        return np.array([*(sole + turn.T @ local), 0.0]), aside
+        return np.array([*(sole + turn.T @ local), 0.0])

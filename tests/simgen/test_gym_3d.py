@@ -113,7 +113,7 @@ def test_every_part_is_named_counted_and_weighs_its_share(walks):
     assert sum(p.mass * (2 if p.paired else 1) for p in PARTS) == pytest.approx(1.0, abs=2e-3)
 
 
-def jump(seed: int, *, frames: int = 52, **parameters) -> tuple[Scene, Motion]:
+def jump(seed: int, *, frames: int = 60, **parameters) -> tuple[Scene, Motion]:
     axel = family("triple_axel")
     scene = axel.sample(
         axel.Parameters(**parameters), np.random.default_rng(seed), frames=frames,
