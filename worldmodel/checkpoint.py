@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-FORMAT = 1
+FORMAT = 2
 
 
 class CheckpointError(ValueError):
@@ -69,7 +69,8 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         "tensors": {n: _hash(t) for n, t in sorted(tensors.items())},
     }
     text = json.dumps(header, sort_keys=True)
-    words = {"physreel": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    # One entry: safetensors writes several in an order that changes from process to process
+    words = {"physreel": f"{hashlib.sha256(text.encode()).hexdigest()} {text}"}
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -121,10 +122,12 @@ def load(path: Path) -> Checkpoint:
 
 
 def _header(words: dict[str, str], path: Path) -> dict:
-    text = words.get("physreel")
-    if text is None:
+    if "physreel" not in words:
         raise CheckpointError(f"{path} is safetensors, but not a physreel checkpoint")
-    if hashlib.sha256(text.encode()).hexdigest() != words.get("sha256"):
+    digest, _, text = words["physreel"].partition(" ")
+    if digest.startswith("{"):
+        raise CheckpointError(f"{path} has checkpoint format 1; this version reads {FORMAT}")
+    if hashlib.sha256(text.encode()).hexdigest() != digest:
         raise CheckpointError(f"{path}: the header does not match its hash: altered or damaged")
     header = json.loads(text)
     if header["format"] != FORMAT:

@@ -40,8 +40,9 @@ def test_a_checkpoint_comes_back_whole(saved):
 def test_saving_twice_gives_the_same_bytes(saved):
     path, was = saved
     first = path.read_bytes()
-    save(was, path)
-    assert path.read_bytes() == first
+    for _ in range(20):  # an order that is left to chance shows within a few
+        save(was, path)
+        assert path.read_bytes() == first
 
 
 @pytest.mark.parametrize("place", [0.05, 0.3, 0.6, 0.95, 0.999])
