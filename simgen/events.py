@@ -12,10 +12,6 @@ from simgen.families import Outcome
 from simgen.motion import Change, Motion, centre_velocity
 from simgen.scene import Scene
 
-EVENT_KINDS = (
-    "contact", "release", "landing", "occlusion", "out_of_frame", "apex", "cut", "change",
-)  # fmt: skip
-# and what families announce beside these
 HIDDEN_SHARE = 0.1  # an object is occluded while less than this of its silhouette shows
 HIDDEN_PIXELS = 6  # a silhouette of fewer pixels flickers by rounding alone
 ABSENT_M = -50.0  # what was taken away, or is not there yet, waits 100 m under the ground

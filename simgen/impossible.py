@@ -23,6 +23,7 @@ from simgen.motion import Motion, SimulationError
 from simgen.recipe import TwinRecipe
 from simgen.renderers import render
 from simgen.scene import IDENTITY, ORIGIN, Scene, Vector3
+from simgen.truth import inside_picture, pixel_counts
 
 PARKED: Vector3 = (0.0, 0.0, -100.0)  # where what is not there waits, out of every sight
 SHORTEST = 3  # frames of full occlusion, or a glimpse could give the splice away
@@ -85,16 +86,14 @@ def hidden(scene: Scene, motion: Motion, cameras: CameraTrack) -> Bool[np.ndarra
         scene, motion, cameras,
         renderer="raycast", height=height, width=width, channels=("segmentation",),
     )["segmentation"]  # fmt: skip
-    count = len(scene.bodies)
-    seen = np.stack([np.bincount(f.ravel(), minlength=256)[1 : count + 1] > 0 for f in drawn])
     pixels, _ = project(motion.centre_of_mass[:frames], cameras)
-    inside = ((pixels >= 0) & (pixels < (width, height))).all(axis=-1)  # NaN compares false
-    return inside & ~seen
+    seen = pixel_counts(drawn, len(scene.bodies)) > 0
+    return inside_picture(pixels, height, width) & ~seen
 
 
 def vanish(scene, motion, shots, row, frame, engine, rng) -> Spliced:
     """The body is gone when what hid it shows the place again."""
-    moved = placed(motion, row, frame, {name: ABSENT[name] for name in POSES})
+    moved = placed(motion, row, frame, ABSENT)
     return scene, cut(moved, row, frame, scene), fields("vanish", scene, row, frame)
 
 

@@ -15,14 +15,13 @@ import numpy as np
 from simgen.cameras import Shot, rotation_matrix
 from simgen.changeable import changeable
 from simgen.engines import simulate
-from simgen.impossible import spliced
+from simgen.impossible import ABSENT, PARKED, spliced
 from simgen.masses import mass_properties
 from simgen.motion import Change, Motion, SimulationError, centre_velocity
 from simgen.recipe import TwinRecipe
 from simgen.resimulate import resimulate
-from simgen.scene import IDENTITY, ORIGIN, Body, Command, Observation, Scene, Script
+from simgen.scene import Body, Command, Observation, Scene, Script
 
-PARKED_M = -100.0  # height at which a body that was taken away waits, out of every sight
 BOUNCE_S = 0.1  # a touch that is shorter is a bounce
 APART_M, APART_RAD = 1e-3, 0.01  # poses that differ by more have diverged
 
@@ -142,7 +141,7 @@ def edited(
         )
         return with_body(scene, row, heavier), {}
     ghost = replace(body, geoms=tuple(replace(g, collide=False) for g in body.geoms))
-    zero[row, 2] = PARKED_M - motion.position[frame, row, 2]
+    zero[row, 2] = PARKED[2] - motion.position[frame, row, 2]
     return with_body(scene, row, ghost), {"position_offset_m": zero}
 
 
@@ -156,12 +155,8 @@ def without(scene: Scene, motion: Motion, row: int) -> Motion:
     speed = np.linalg.norm(centre_velocity(motion)[:, row], axis=1)
     kinetic = 0.5 * body.mass_kg * speed**2 + rotational_energy_j(body, motion, row)
     potential = -body.mass_kg * motion.centre_of_mass[:, row] @ np.array(scene.gravity)
-    parked = {
-        "position": (0.0, 0.0, PARKED_M), "centre_of_mass": (0.0, 0.0, PARKED_M),
-        "quaternion": IDENTITY, "velocity": ORIGIN, "angular_velocity": ORIGIN,
-    }  # fmt: skip
     rows = {}
-    for name, value in parked.items():
+    for name, value in ABSENT.items():
         rows[name] = getattr(motion, name).copy()
         rows[name][:, row] = value
     return replace(

@@ -12,7 +12,7 @@ from simgen.captions.words import Words
 from simgen.families import Limits, Outcome
 from simgen.families.gymnast import GRIP_M, Gymnast, rotate
 from simgen.families.high_bar_routine import Plan, Routine
-from simgen.families.landing import HOLD_S, Judge
+from simgen.families.landing import HOLD_S, Judge, landing_phrases
 from simgen.families.objects import PALETTE, Amount, Range, Size
 from simgen.motion import Motion
 from simgen.scene import Body, Geom, Joint, Material, Scene, Vector3
@@ -43,12 +43,7 @@ WORDS = Words(
     opening=("swings on a high bar", "swings around a high bar"),
     outcomes={
         "landed": (f"{TURNS} and lands on the feet", f"{TURNS} and stands"),
-        "off_balance": (f"{TURNS}, comes down on the feet and loses balance",),
-        "fell_forward": (f"{TURNS}, comes down on the feet and falls forwards",),
-        "fell_backward": (f"{TURNS}, comes down on the feet and falls backwards",),
-        "under_rotated": (f"{TURNS}, too little, and misses the feet",),
-        "over_rotated": (f"{TURNS}, too much, and misses the feet",),
-        "unfinished": ("has not landed when the clip ends",),
+        **landing_phrases(TURNS),
     },
     apparatus=("bar",),
 )

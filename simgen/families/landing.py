@@ -17,6 +17,18 @@ HOLD_S = 0.4  # of clip after touchdown, or nobody can say how it ended
 FLIGHT_S = 0.3  # without any touch is a flight
 
 
+def landing_phrases(turns: str) -> dict[str, tuple[str, ...]]:
+    """Words for the Judge's labels of what is no landing, after the words for the turns."""
+    return {
+        "off_balance": (f"{turns}, comes down on the feet and loses balance",),
+        "fell_forward": (f"{turns}, comes down on the feet and falls forwards",),
+        "fell_backward": (f"{turns}, comes down on the feet and falls backwards",),
+        "under_rotated": (f"{turns}, too little, and misses the feet",),
+        "over_rotated": (f"{turns}, too much, and misses the feet",),
+        "unfinished": ("has not landed when the clip ends",),
+    }
+
+
 class Judge:
     """Reads the motion, and nothing of what the script intended.
 

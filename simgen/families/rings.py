@@ -12,7 +12,7 @@ from simgen.captions.words import Words
 from simgen.families import Limits, Outcome
 from simgen.families.gymnast import FIST_M, GRIP_M, SEGMENTS, SIDES, Gymnast, rotate
 from simgen.families.high_bar import FLOOR, MAT, STEEL, clothes
-from simgen.families.landing import HOLD_S, Judge
+from simgen.families.landing import HOLD_S, Judge, landing_phrases
 from simgen.families.objects import Amount, Range, Size
 from simgen.families.rings_routine import Plan, Routine
 from simgen.families.somersault import Balance
@@ -40,12 +40,7 @@ WORDS = Words(
     opening=("swings on the rings", "swings on a pair of rings"),
     outcomes={
         "landed": (f"{TURNS} and lands on the feet", f"{TURNS} and stands"),
-        "off_balance": (f"{TURNS}, comes down on the feet and loses balance",),
-        "fell_forward": (f"{TURNS}, comes down on the feet and falls forwards",),
-        "fell_backward": (f"{TURNS}, comes down on the feet and falls backwards",),
-        "under_rotated": (f"{TURNS}, too little, and misses the feet",),
-        "over_rotated": (f"{TURNS}, too much, and misses the feet",),
-        "unfinished": ("has not landed when the clip ends",),
+        **landing_phrases(TURNS),
     },
     apparatus=("ring",),
 )

@@ -13,7 +13,7 @@ from simgen.captions.words import Words
 from simgen.families import Limits, Outcome
 from simgen.families.gymnast import Gymnast, Pose
 from simgen.families.high_bar import FLOOR, STEEL, clothes
-from simgen.families.landing import HOLD_S, Judge
+from simgen.families.landing import HOLD_S, Judge, landing_phrases
 from simgen.families.objects import Amount, Size
 from simgen.families.somersault import (
     GRAVITY_M_S2,
@@ -53,13 +53,8 @@ WORDS = Words(
     opening=("bounces on a trampoline", "takes off from a trampoline"),
     outcomes={
         "landed": (f"{TURNS} and lands on the feet", f"{TURNS} and comes down standing"),
-        "off_balance": (f"{TURNS}, comes down on the feet and loses balance",),
-        "fell_forward": (f"{TURNS}, comes down on the feet and falls forwards",),
-        "fell_backward": (f"{TURNS}, comes down on the feet and falls backwards",),
-        "under_rotated": (f"{TURNS}, too little, and misses the feet",),
-        "over_rotated": (f"{TURNS}, too much, and misses the feet",),
+        **landing_phrases(TURNS),
         "missed": (f"{TURNS} and comes down beside the bed",),
-        "unfinished": ("has not landed when the clip ends",),
     },
     apparatus=("trampoline",),
 )

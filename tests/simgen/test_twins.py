@@ -71,9 +71,10 @@ def test_the_change_is_the_one_that_was_asked_for(balls):
     before = original.motion.velocity[frame, row]
     assert speed.motion.velocity[frame, row] == pytest.approx(0.5 * before)
     frame = gravity.change.frame
-    speeds = gravity.motion.velocity[frame:, 1:]
-    touched = gravity.motion.contacts["end_s"].max() > frame / 24
-    assert touched or np.allclose(speeds, speeds[0])
+    for episode, falls in ((original, True), (gravity, False)):
+        free = [i for i, body in enumerate(episode.scene.bodies) if body.motion == "free"]
+        step = np.diff(episode.motion.velocity[frame : frame + 2, free, 2], axis=0)
+        assert (np.abs(step).min() > 0.3) == falls  # one at least flies straight on
     row, frame = original.scene.body_index(removed.change.body), removed.change.frame
     assert (removed.truth.area[frame:, row] == 0).all()
     energy = removed.motion.kinetic_energy_j + removed.motion.potential_energy_j
@@ -111,9 +112,6 @@ def test_a_later_release_makes_another_flight():
     made = recipe("high_bar", "mujoco", twins, **scene)
     made = made.model_copy(update={"video": made.video.model_copy(update={"frames": 96})})
     original, late = group(made)
-    names = [e.kind for e in original.truth.events] if original.truth else []
-    if "release" not in names:
-        pytest.skip("the first draw does not let go in this clip")
     at = [next(e.start_s for e in twin.truth.events if e.kind == "release")
           for twin in (original, late)]  # fmt: skip
     assert at[1] - at[0] == pytest.approx(0.06, abs=1e-6)
