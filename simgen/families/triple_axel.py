@@ -19,6 +19,7 @@ from simgen.families.athlete import (
     quaternion_of,
 )
 from simgen.families.high_bar import HAIRS, SKINS
+from simgen.families.landing import UPRIGHT_RAD
 from simgen.families.objects import PALETTE, Amount, Share, Size
 from simgen.families.triple_axel_routine import FREE, TAKE_OFF, Jump, Plan
 from simgen.motion import Motion
@@ -39,7 +40,7 @@ TURNS = "turns {turns:.1f} times in the air"
 TURNS_WANTED = 3.5
 TAKEN_OFF_S = 0.3  # touches before are of the blade that leaves
 HELD_S = 0.8
-FALLEN_RAD, LOSING_RAD = math.radians(65), math.radians(45)  # of the trunk; at the clip's end
+FALLEN_RAD = math.radians(65)  # of the trunk
 
 
 class Parameters(BaseModel):
@@ -139,7 +140,7 @@ class TripleAxel:
         """under_rotated, over_rotated: a quarter turn or more off three and a half at touchdown,
         however it ends; fell: something other than a blade came down, or the trunk leant over
         FALLEN_RAD; stepped_out: the free foot came down; off_balance: neither, but at the clip's
-        end the trunk leans over LOSING_RAD; landed: nor that; unfinished: the clip ends less
+        end the trunk leans over UPRIGHT_RAD; landed: nor that; unfinished: the clip ends less
         than HELD_S after touchdown.
         """
         names = scene.body_names
@@ -178,7 +179,7 @@ class TripleAxel:
         elif len(others) or len(leaning):
             label = "fell"
         else:
-            standing = "landed" if tilt[-1] <= LOSING_RAD else "off_balance"
+            standing = "landed" if tilt[-1] <= UPRIGHT_RAD else "off_balance"
             label = "stepped_out" if len(free) else standing
         return Outcome(label, margins, events)
 
