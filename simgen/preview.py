@@ -16,7 +16,7 @@ from simgen.recipe import Recipe
 
 MARGIN, TILE_MIN = 6, 96  # px
 PAPER, INK, PALE, ALARM = (250, 250, 248), (30, 30, 34), (110, 110, 118), (170, 30, 30)
-NEAR, FAR = np.array([250, 236, 130]), np.array([40, 24, 90])  # depth's colours
+NEAR, FAR = np.float32([250, 236, 130]), np.float32([40, 24, 90])  # depth's colours
 GOLDEN = 0.61803398875  # hues of neighbouring labels far apart
 TEXT_PX = 13
 
@@ -129,11 +129,17 @@ def paint_depth(
 ) -> UInt8[np.ndarray, "time height width 3"]:
     """Near bright, far dark by inverse depth over the clip; sky white."""
     finite = np.isfinite(depth)
-    inverse = np.where(finite, 1 / np.where(finite, depth, 1), np.nan)
-    low, high = (np.nanmin(inverse), np.nanmax(inverse)) if finite.any() else (0.0, 1.0)
-    share = (inverse - low) / max(high - low, 1e-9)
-    colours = FAR + (NEAR - FAR) * np.where(finite, share, 0)
+    inverse = 1 / np.where(finite, depth, 1).astype(np.float32)
+    near, far = depth_range(depth)
+    share = (inverse - 1 / far) / max(1 / near - 1 / far, 1e-9)
+    colours = FAR + (NEAR - FAR) * np.where(finite, share, 0).astype(np.float32)
     return np.where(finite, colours, 255).astype(np.uint8)
+
+
+def depth_range(depth: Float32[np.ndarray, "time height width 1"]) -> tuple[float, float]:
+    """Metres that the brightest and the darkest of paint_depth's colours stand for."""
+    seen = depth[np.isfinite(depth)]
+    return (float(seen.min()), float(seen.max())) if len(seen) else (1.0, 1.0)
 
 
 def paint_segmentation(
@@ -156,16 +162,29 @@ def paint_flow(
     flow: Float32[np.ndarray, "time height width 2"],
 ) -> UInt8[np.ndarray, "time height width 3"]:
     """Direction as hue, speed as saturation up to the clip's 99th percentile."""
-    speed = np.linalg.norm(np.nan_to_num(flow), axis=-1)
-    top = max(float(np.percentile(speed, 99)), 1e-6)
-    angle = np.arctan2(flow[..., 1], flow[..., 0]) / (2 * np.pi)
-    return hues(np.nan_to_num(angle), (speed / top).clip(0, 1), np.ones_like(speed))
+    flow = finite_flow(flow)
+    speed = np.hypot(flow[..., 0], flow[..., 1])
+    angle = np.arctan2(flow[..., 1], flow[..., 0]) / np.float32(2 * np.pi)
+    return hues(angle, (speed / flow_top_px(flow)).clip(0, 1), np.ones_like(speed))
+
+
+def flow_top_px(flow: Float32[np.ndarray, "time height width 2"]) -> float:
+    """Pixels a frame that paint_flow's fullest colours stand for, and all that is faster."""
+    flow = finite_flow(flow)
+    return max(float(np.percentile(np.hypot(flow[..., 0], flow[..., 1]), 99)), 1e-6)
+
+
+def finite_flow(
+    flow: Float32[np.ndarray, "time height width 2"],
+) -> Float32[np.ndarray, "time height width 2"]:
+    """Points behind the camera as still, points that pass it as fast as float16 can say."""
+    return np.nan_to_num(np.asarray(flow, np.float32), posinf=65504, neginf=-65504)
 
 
 def hues(hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.ndarray:
     """HSV in 0..1 (hue in turns, any) to RGB bytes."""
     # each channel is the value less what its distance from the hue takes away
-    offset = np.array([5.0, 3.0, 1.0])
+    offset = np.array([5.0, 3.0, 1.0], np.float32)
     k = (offset + hue[..., None] * 6) % 6
     taken = np.minimum(k, 4 - k).clip(0, 1)
     rgb = value[..., None] * (1 - saturation[..., None] * taken)
@@ -178,4 +197,5 @@ PAINTERS = {
     "segmentation": paint_segmentation,
     "normals": paint_normals,
     "flow": paint_flow,
+    "backward_flow": paint_flow,
 }

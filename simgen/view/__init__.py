@@ -1,0 +1,1 @@
+"""A dataset in the browser: pages of its catalog, clips in step, what happened and who says so."""
