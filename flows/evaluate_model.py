@@ -22,7 +22,7 @@ from prefect import flow
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from terminal import counting, say, show_result
 
-from simgen.store.layout import COMPLETE
+from simgen.store import reader
 from simgen.terminal import DONE
 
 INPUTS, VERDICT, REPORT = "inputs.json", "verdict.json", "report.html"
@@ -59,8 +59,10 @@ def evaluate_model(
 
 def inputs_of(store: Path, checkpoint: Path, **settings: object) -> dict[str, object]:
     """What a verdict depends on, by content."""
-    files = {"dataset": store / COMPLETE, "checkpoint": checkpoint}
-    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    contents = {
+        "dataset": reader.open(store).version.to_bytes(), "checkpoint": checkpoint.read_bytes()
+    }  # fmt: skip
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
     return hashes | settings
 
 

@@ -27,8 +27,7 @@ from simgen.terminal import (
 EXITS = """Exit codes: 0 done, 1 failure, 2 usage or recipe, 3 finished with quarantined
 episodes, 4 integrity, 130 interrupted."""
 
-MEND = """to do: delete the objects named above and run the same `simgen build` again: it makes
-their parts anew, bit for bit, and writes tables and metadata that are not as published"""
+MEND = "to do: `simgen repair` makes exactly these anew, bit for bit, from the recipe"
 
 app = typer.Typer(
     name="simgen", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -253,8 +252,8 @@ def verify(
         report = check(path, sample=fraction, make=make_episode)
     again = f", {len(report.resimulated)} simulated again" if report.resimulated else ""
     text = (
-        f"{report.path} is complete: {report.episodes} episodes, {report.objects} objects, "
-        f"{report.bytes / 1e6:.1f} MB, every hash as written{again}"
+        f"{report.url} version {report.version} is complete: {report.episodes} episodes, "
+        f"{report.objects} objects, {report.bytes / 1e6:.1f} MB, every hash as written{again}"
     )
     problems = "\n".join([*map(str, report.problems), MEND])
     say(asdict(report) | {"intact": report.intact}, text if report.intact else problems, as_json)
@@ -306,8 +305,9 @@ def exit_code(error: Exception) -> int:
     from simgen.recipe.problems import RecipeError
     from simgen.store.reader import UnreadableError
     from simgen.store.shard import IntegrityError
+    from simgen.store.versions import UnknownVersionError
 
-    if isinstance(error, RecipeError | BuildError):
+    if isinstance(error, RecipeError | BuildError | UnknownVersionError):
         return USAGE
     return INTEGRITY if isinstance(error, IntegrityError | UnreadableError) else FAILED
 

@@ -134,7 +134,7 @@ def refuse_leak(lineage: Lineage, split: str, episodes: Sequence[dict]) -> None:
     alone deals the same episodes to other splits. Seeds are compared with those of the training
     store where it can still be read, ids with those that the lineage keeps.
     """
-    if lineage.recipe_hash == episodes[0]["recipe_hash"] and lineage.split == split:
+    if lineage.recipe_hash == episodes[0]["content_hash"] and lineage.split == split:
         raise EvaluationError(
             f"the model was trained on split {split!r} of this dataset; judge it on another split"
         )

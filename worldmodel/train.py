@@ -223,7 +223,7 @@ def lineage_of(store: Path, windows: Windows) -> Lineage:
     return Lineage(
         dataset_name=Path(store).name.removesuffix(".zarr"),
         dataset_path=str(store),
-        recipe_hash=windows.episodes[0]["recipe_hash"],
+        recipe_hash=windows.episodes[0]["content_hash"],
         catalog_hash=windows.catalog_hash,
         split=windows.split,
         episodes=tuple(row["episode_id"] for row in windows.episodes),

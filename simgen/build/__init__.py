@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+import pyarrow as pa
+
 from simgen.build import workers
 from simgen.build.part import CRASHED, Make, PartReport, run_part
 from simgen.build.planning import (
@@ -28,23 +30,18 @@ from simgen.build.planning import (
 )
 from simgen.build.workers import interruptible
 from simgen.recipe import Recipe
-from simgen.store import catalog, ledger, writer
-from simgen.store.layout import (
-    CATALOG,
-    COMPLETE,
-    EVENTS,
-    FORMAT_VERSION,
-    QUARANTINE,
-    canonical_json,
-    marker_path,
-)
+from simgen.store import catalog, ledger, versions
+from simgen.store.layout import marker_path, version_path
 from simgen.store.ledger import LockedError
 from simgen.store.metadata import metadata
-from simgen.store.writer import DiskFullError
+from simgen.store.objects import DiskFullError, Objects, objects_at
+from simgen.store.versions import REMOVED_SCHEMA, ConflictError, Version
+from simgen.store.writer import describe
 
 __all__ = [
-    "BuildError", "DiskFullError", "LockedError", "Part", "PartReport", "Plan", "Report",
-    "UnfinishedError", "build", "groups", "plan", "publish", "run_group", "run_part", "writing",
+    "BuildError", "ConflictError", "DiskFullError", "LockedError", "Part", "PartReport", "Plan",
+    "Report", "UnfinishedError", "build", "groups", "plan", "publish", "run_group", "run_part",
+    "writing",
 ]  # fmt: skip
 
 
@@ -52,7 +49,8 @@ __all__ = [
 class Report:
     """What a build did. `parts_run` 0: everything was there already."""
 
-    out: Path
+    out: str  # folder or URL
+    version: int
     parts: int
     parts_run: int
     episodes: int
@@ -73,17 +71,19 @@ def build(
     progress: Progress | None = None,
     scheduler: str | None = None,
     retry_quarantined: bool = False,
+    add: bool = False,
     make: Make | None = None,
 ) -> Report:
     """Make what the dataset lacks and publish it.
 
     Args:
         recipe: What to build.
-        out: The dataset's folder; made if absent, continued if it holds this recipe.
+        out: The dataset's folder or URL; made if absent, continued if it holds this recipe.
         workers: Processes on this machine; 0 or 1 works in this process.
         progress: Called after each part.
         scheduler: Address of a running Dask scheduler to use instead.
         retry_quarantined: Try episodes again that crashed their workers.
+        add: A finished dataset with fewer episodes gets the rest, as a new version.
         make: Stands in for simgen.episode.make_episode; importable by the workers.
     Raises:
         BuildError: The folder cannot take this recipe, or the disk cannot hold the plan.
@@ -93,20 +93,21 @@ def build(
             drops them.
     """
     began = time.perf_counter()
-    with writing(recipe, out, retry_quarantined=retry_quarantined) as todo, interruptible() as stop:
+    holding = writing(recipe, out, retry_quarantined=retry_quarantined, add=add)
+    with holding as todo, interruptible() as stop:
         done = len(todo.parts) - len(todo.todo)
         for number, report in enumerate(_run(todo, workers, scheduler, make, stop), done + 1):
             if progress:
                 progress(report, number, len(todo.parts))
         if stop.is_set():
             raise KeyboardInterrupt
-        summary = publish(recipe, out)
+        summary = publish(recipe, out, add=add)
     return Report(
         out=todo.out,
         parts=len(todo.parts),
         parts_run=len(todo.todo),
         seconds=time.perf_counter() - began,
-        costs_s=dict(ledger.costs(todo.out)),
+        costs_s=dict(ledger.costs(objects_at(todo.out))),
         **summary,
     )
 
@@ -131,29 +132,41 @@ def _run(
 
 
 @contextmanager
-def writing(recipe: Recipe, out: str | Path, *, retry_quarantined: bool = False) -> Iterator[Plan]:
+def writing(
+    recipe: Recipe, out: str | Path, *, retry_quarantined: bool = False, add: bool = False
+) -> Iterator[Plan]:
     """Hold a dataset for writing, its metadata in place: the plan of what is left to do.
 
     Raises:
         BuildError: As plan(); or the folder cannot be written.
         LockedError: Another process builds there.
     """
-    plan(recipe, out)  # refuse before anything is touched
-    out = Path(out).absolute()
-    with report_os_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-        holding = ledger.lock(out)
+    plan(recipe, out, add=add)  # refuse before anything is touched
+    objects = objects_at(out)
+    with report_os_errors(objects.url):
+        holding = ledger.lock(objects)
         holding.__enter__()
     try:
-        with report_os_errors(out):
-            ledger.clean(out)
-            if not (out / "zarr.json").exists():
-                writer.write_objects(out, metadata(recipe))
+        with report_os_errors(objects.url):
+            ledger.clean(objects)
             if retry_quarantined:
-                _forget_crashes(plan(recipe, out))
-        yield plan(recipe, out)
+                _forget_crashes(plan(recipe, out, add=add), objects)
+            planned = plan(recipe, out, add=add)
+            if not planned.complete:
+                _write_metadata(planned, objects)
+        yield planned
     finally:
         holding.__exit__(*sys.exc_info())
+
+
+def _write_metadata(planned: Plan, out: Objects) -> None:
+    """What the arrays will look like; the root's attributes last, for they make it a dataset.
+
+    An addition only makes arrays longer: older versions read the same before, amid and after.
+    """
+    wanted = metadata(planned.recipe, planned.growth)
+    if wrong := {key: data for key, data in wanted.items() if not _holds(out, key, data)}:
+        out.put(wrong)
 
 
 def run_group(
@@ -163,58 +176,101 @@ def run_group(
     return [run_part(recipe, part, out, make=make, watchdog=True) for part in parts]
 
 
-def publish(recipe: Recipe, out: str | Path) -> dict[str, int]:
-    """Merge the markers into catalog, events and quarantine, and mark the dataset complete.
+def publish(recipe: Recipe, out: str | Path, *, add: bool = False) -> dict[str, int]:
+    """Merge the markers into the tables and commit them as the first version, or the next.
+
+    What is published already is compared byte for byte, and mended where it differs.
 
     Returns:
-        episodes, quarantined and bytes of the dataset.
+        version, episodes, quarantined and bytes of the dataset.
     Raises:
         UnfinishedError: Parts are missing or torn.
+        ConflictError: Another writer committed meanwhile.
     """
-    left = plan(recipe, out)
+    left = plan(recipe, out, add=add)
     left.require_finished()
-    keys = [marker_path(part.bucket, part.number) for part in left.parts]
-    texts = {key: (left.out / key).read_bytes() for key in sorted(keys)}
+    objects = objects_at(left.out)
+    version, files = _next_version(left, objects)
+    # Written anew from what they are made of, so damage is mended here and never vouched for
+    if wrong := {key: data for key, data in files.items() if not _holds(objects, key, data)}:
+        objects.put(wrong)
+    if left.version != version:
+        versions.commit(objects, version)
+    counts = ("version", "episodes", "quarantined", "bytes")
+    return {name: getattr(version, name) for name in counts}
+
+
+def _next_version(left: Plan, out: Objects) -> tuple[Version, dict[str, bytes]]:
+    """The version that these parts make, and the tables and metadata that it names, by key."""
     markers = list(left.markers.values())
-    files = dict(
-        zip(
-            (CATALOG, EVENTS, QUARANTINE),
-            map(catalog.parquet, catalog.tables(markers)),
-            strict=True,
-        )
-    )
-    counts = {
-        "episodes": sum(len(m["episodes"]) for m in markers),
-        "quarantined": sum(len(m["quarantined"]) for m in markers),
-        "bytes": sum(o["bytes"] for m in markers for o in m["objects"].values()),
-    }
-    files = metadata(recipe) | files
-    complete = canonical_json(
-        {
-            "format_version": FORMAT_VERSION,
-            "recipe_hash": recipe.hash,
-            **counts,
-            "objects": {key: writer.describe(data) for key, data in (files | texts).items()},
+    before = left.version
+    removed = versions.table(out, before, "removed") if before else REMOVED_SCHEMA.empty_table()
+    tables = catalog.tables(markers, without=removed["episode_id"].to_pylist())
+    parts = [_part_row(part, left.markers[part], out) for part in left.parts]
+    entries, files = versions.describe_tables(
+        {name: catalog.parquet(table) for name, table in tables.items()}
+        | {
+            "removed": versions.parquet(removed),
+            "parts": versions.parquet(pa.Table.from_pylist(parts, versions.PARTS_SCHEMA)),
         }
     )
-    # Written anew from what they are made of, so damage is mended here and never vouched for
-    if wrong := {key: data for key, data in files.items() if not _holds(left.out / key, data)}:
-        (left.out / COMPLETE).unlink(missing_ok=True)
-        writer.write_objects(left.out, wrong)
-    if not _holds(left.out / COMPLETE, complete):
-        writer.write_objects(left.out, {COMPLETE: complete})
-    return counts
+    described = metadata(left.recipe, left.growth)
+    grown = before is not None and before.growth != left.growth
+    added = {"kind": "add", "episodes": left.growth[-1] - left.growth[-2]} if grown else None
+    version = Version(
+        version=before.version + grown if before else 1,
+        change=added or (before.change if before else {"kind": "build"}),
+        recipe=left.recipe.model_dump(mode="json"),
+        growth=left.growth,
+        episodes=tables["catalog"].num_rows,
+        quarantined=tables["quarantine"].num_rows,
+        removed=removed.num_rows,
+        bytes=sum(row["stored_bytes"] for row in parts),
+        tables=entries,
+        metadata={key: describe(data) for key, data in described.items()},
+    )
+    return version, described | files
 
 
-def _holds(path: Path, data: bytes) -> bool:
-    return path.exists() and path.read_bytes() == data
+def _part_row(part: Part, marker: dict, out: Objects) -> dict:
+    """The part's row of the version's table of parts."""
+    key = marker_path(part.bucket, part.number)
+    return {
+        "key": key,
+        **describe(out.get(key)),
+        "episodes": len(marker["episodes"]),
+        "quarantined": len(marker["quarantined"]),
+        "stored_bytes": sum(told["bytes"] for told in marker["objects"].values()),
+    }
 
 
-def _forget_crashes(done: Plan) -> None:
-    """Uncommit the parts whose episodes were given up for crashing."""
-    for part, marker in done.markers.items():
-        reasons = [reason for row in marker["quarantined"] for reason in row["reasons"]]
-        if any(reason.startswith(CRASHED) for reason in reasons):
-            (done.out / COMPLETE).unlink(missing_ok=True)
-            (done.out / marker_path(part.bucket, part.number)).unlink()
-            ledger.Attempts(done.out, part.name).forget()
+def _holds(out: Objects, key: str, data: bytes) -> bool:
+    try:
+        return out.get(key) == data
+    except FileNotFoundError:
+        return False
+
+
+def _forget_crashes(done: Plan, out: Objects) -> None:
+    """Uncommit the parts whose episodes were given up for crashing.
+
+    Raises:
+        BuildError: More than one version names them.
+    """
+    crashed = [
+        part
+        for part, marker in done.markers.items()
+        if any(r.startswith(CRASHED) for row in marker["quarantined"] for r in row["reasons"])
+    ]
+    if not crashed:
+        return
+    if done.version:
+        if len(versions.numbers(out)) > 1:
+            raise BuildError(
+                f"{out.url} has several versions that say which episodes crashed; "
+                "`simgen expire` all but one first, or build into another folder"
+            )
+        out.delete([version_path(done.version.version)])
+    for part in crashed:
+        out.delete([marker_path(part.bucket, part.number)])
+        ledger.Attempts(out, part.name).forget()

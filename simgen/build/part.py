@@ -18,6 +18,7 @@ from simgen.recipe import Recipe
 from simgen.store import arrays, catalog, ledger, shard, writer
 from simgen.store.layout import FORMAT_VERSION, array_specs, shard_path
 from simgen.store.metadata import provenance
+from simgen.store.objects import Objects, objects_at
 
 EPISODE_TIMEOUT_S = 900.0  # native code that hangs longer than this ends its process
 CRASHED = "crashed the worker"
@@ -49,20 +50,20 @@ def run_part(
     hand in three attempts that died is not tried again.
 
     Args:
-        out: The dataset's folder, made by `writing`.
+        out: The dataset's folder or URL, made by `writing`.
         make: Stands in for simgen.episode.make_episode.
         watchdog: End this process when an episode hangs for EPISODE_TIMEOUT_S. For workers.
     Raises:
         DiskFullError: No room; the part is not committed.
         RuntimeError: The part killed its process three times while it was being stored.
     """
-    out = Path(out).absolute()
+    out = objects_at(out)
     attempts = ledger.Attempts(out, part.name)
     deaths = attempts.deaths()
     if deaths[ledger.STORING] >= ledger.ATTEMPTS:
         raise RuntimeError(
-            f"part {part.name} of {out} killed its process {ledger.ATTEMPTS} times in storing; "
-            f"give it more memory, delete {attempts.path} and run the same command again"
+            f"part {part.name} of {out.url} killed its process {ledger.ATTEMPTS} times in storing; "
+            f"give it more memory, delete {attempts.place} and run the same command again"
         )
     work = _Work(recipe, part)
     with attempts.attempt():
@@ -135,7 +136,7 @@ class _Work:
         )
         self.events += catalog.event_rows(episode)
 
-    def commit(self, out: Path) -> int:
+    def commit(self, out: Objects) -> int:
         """Write the shards, then the marker; returns the shards' bytes."""
         began = time.process_time()
         shards = {
@@ -147,7 +148,7 @@ class _Work:
         }
         marker = {
             "format_version": FORMAT_VERSION,
-            "recipe_hash": self.recipe.hash,
+            "content_hash": self.recipe.content_hash,
             "bucket": self.part.bucket,
             "part": self.part.number,
             "episodes": self.episodes,

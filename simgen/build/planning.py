@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,9 +12,12 @@ from math import prod
 from pathlib import Path
 
 from simgen.recipe import Recipe
-from simgen.store import layout
+from simgen.store import layout, versions
 from simgen.store.layout import ArraySpec, Bucket
 from simgen.store.metadata import provenance
+from simgen.store.objects import LocalObjects, Objects, objects_at
+from simgen.store.shard import IntegrityError
+from simgen.store.versions import Version
 
 # Stored bytes an element of a plain scene, rounded up; what is committed corrects it
 _DENSITY = {"rgb": 0.5, "depth": 0.6, "segmentation": 0.05, "normals": 0.4, "flow": 1.2}
@@ -50,12 +53,18 @@ class Plan:
     """All parts of a recipe, and the markers of those that `out` holds whole."""
 
     recipe: Recipe
-    out: Path
+    out: str  # folder or URL
+    growth: tuple[int, ...]  # see layout.buckets
     parts: tuple[Part, ...]
     markers: dict[Part, dict]
-    complete: bool  # published as well
+    version: Version | None  # the newest that is committed
     bytes: int  # of the whole dataset, estimated
-    free_bytes: int
+    free_bytes: int | None  # None: storage without a limit that we know
+
+    @property
+    def complete(self) -> bool:
+        """Published, with all of these episodes."""
+        return self.version is not None and self.version.growth == self.growth
 
     @cached_property
     def todo(self) -> tuple[Part, ...]:
@@ -77,32 +86,40 @@ class Plan:
             )
 
 
-def plan(recipe: Recipe, out: str | Path) -> Plan:
+def plan(recipe: Recipe, out: str | Path, *, add: bool = False) -> Plan:
     """What building the recipe into that folder would do; touches nothing.
 
+    Args:
+        add: The dataset may have fewer episodes of this recipe: make the rest.
     Raises:
         BuildError: The folder holds something else, another recipe or versions, or the disk has
             less room than the plan needs.
     """
-    out = Path(out).absolute()
-    with report_os_errors(out):
-        begun = _check_folder(recipe, out)
-        buckets = layout.buckets(recipe)
+    objects = objects_at(out)
+    with report_os_errors(objects.url):
+        attrs = _check_folder(recipe, objects)
+        version = _newest(objects) if attrs else None
+        growth = _growth(recipe, objects, attrs, version, add=add)
+        recipe = recipe.model_copy(update={"episodes": growth[-1]})
+        buckets = layout.buckets(recipe, growth)
         parts = tuple(part for bucket in buckets.values() for part in _parts(bucket))
-        markers = {p: m for p in parts if (m := _marker(recipe, out, p))} if begun else {}
+        sizes = objects.list() if attrs else {}
+        markers = {p: m for p in parts if (m := _marker(recipe, objects, p, sizes))}
         result = Plan(
             recipe=recipe,
-            out=out,
+            out=objects.url,
+            growth=growth,
             parts=parts,
             markers=markers,
-            complete=(out / layout.COMPLETE).exists(),
+            version=version,
             bytes=_estimate(buckets, markers),
-            free_bytes=shutil.disk_usage(_existing(out)).free,
+            free_bytes=_free_bytes(objects),
         )
-    if result.bytes_needed > result.free_bytes:
+    if result.free_bytes is not None and result.bytes_needed > result.free_bytes:
         raise BuildError(
-            f"{out}: the dataset needs about {result.bytes_needed:,} bytes more and the disk has "
-            f"{result.free_bytes:,} free; make room, or build fewer episodes or smaller frames"
+            f"{result.out}: the dataset needs about {result.bytes_needed:,} bytes more and the "
+            f"disk has {result.free_bytes:,} free; make room, or build fewer episodes or smaller "
+            "frames"
         )
     return result
 
@@ -121,7 +138,7 @@ def groups(parts: Sequence[Part], seconds: float = 60.0) -> list[tuple[Part, ...
 
 
 @contextmanager
-def report_os_errors(out: Path) -> Iterator[None]:
+def report_os_errors(out: str) -> Iterator[None]:
     """Say what is wrong with the output folder instead of a bare OSError."""
     try:
         yield
@@ -136,42 +153,86 @@ def report_os_errors(out: Path) -> Iterator[None]:
         raise
 
 
-def _check_folder(recipe: Recipe, out: Path) -> bool:
-    """Whether the folder already holds this recipe; BuildError if it holds anything else."""
-    root = out / "zarr.json"
-    if not root.exists():
-        strangers = [p.name for p in out.iterdir() if p.name in (layout.CATALOG, layout.PARTS)
-                     or not _ours(p)] if out.exists() else []  # fmt: skip
-        if strangers:
-            raise BuildError(
-                f"{out} is not a physreel dataset and not empty (it has {strangers[0]!r}); "
-                "give another folder"
-            )
-        return False
+def _check_folder(recipe: Recipe, out: Objects) -> dict | None:
+    """Root attributes of the dataset there, which is of this recipe; None: there is nothing yet.
+
+    Raises:
+        BuildError: It holds anything else.
+    """
     try:
-        found = json.loads(root.read_text())["attributes"]
+        data = out.get("zarr.json")
+    except FileNotFoundError:
+        if strangers := [key for key in out.list() if not _ours(key)]:
+            raise BuildError(
+                f"{out.url} is not a physreel dataset and not empty (it has {strangers[0]!r}); "
+                "give another folder"
+            ) from None
+        return None
+    try:
+        found = json.loads(data)["attributes"]
     except (ValueError, KeyError):
-        raise BuildError(f"{root} is damaged; delete {out} and build it again") from None
+        raise BuildError(f"{out.url}/zarr.json is damaged; {versions.MEND}") from None
     wanted = provenance(recipe)
     if found.get("format") != "physreel":
-        raise BuildError(f"{out} is a Zarr group that physreel did not make; give another folder")
-    if found.get("recipe_hash") != recipe.hash:
-        raise BuildError(
-            f"{out} holds another recipe ({found.get('recipe_hash', 'unknown')[:8]}, this one is "
-            f"{recipe.hash[:8]}); build into another folder, or delete that one"
-        )
+        raise BuildError(f"{out.url} is a Zarr group that physreel did not make; give another")
     for key in ("format_version", "simgen_version", "engine_versions", "cpu"):
         if found.get(key) != wanted[key]:
             raise BuildError(
-                f"{out} was begun with {key} {found.get(key)}, here it is {wanted[key]}: one "
+                f"{out.url} was begun with {key} {found.get(key)}, here it is {wanted[key]}: one "
                 "dataset must not mix them; finish it there, or build into another folder"
             )
-    return True
+    for key in ("content_hash", "episodes_per_part"):
+        if found.get(key) != wanted[key]:
+            raise BuildError(
+                f"{out.url} holds another recipe ({key} {str(found.get(key))[:8]}, this one has "
+                f"{str(wanted[key])[:8]}); build into another folder, or delete that one"
+            )
+    return found
 
 
-def _ours(path: Path) -> bool:
+def _ours(key: str) -> bool:
     """Whether a crash before the root's metadata may have left it."""
-    return path.name == layout.WORKSHOP or (path.name.startswith("t") and path.is_dir())
+    first, *more = key.split("/")
+    return first == layout.WORKSHOP or (first.startswith("t") and len(more) > 0)
+
+
+def _newest(out: Objects) -> Version | None:
+    """The newest version; a damaged first one counts as none, for the parts make it again."""
+    try:
+        return versions.read(out)
+    except IntegrityError:
+        if versions.numbers(out) != [1]:
+            raise
+        return None
+
+
+def _growth(
+    recipe: Recipe, out: Objects, attrs: dict | None, version: Version | None, *, add: bool
+) -> tuple[int, ...]:
+    """Episodes after the first build and each addition, as the dataset has them or shall have.
+
+    Raises:
+        BuildError: It has another number of episodes, and that was not asked to change.
+    """
+    if attrs is None:
+        return (recipe.episodes,)
+    held = version.growth if version else tuple(attrs["growth"])
+    if recipe.episodes <= held[-1] and version:
+        return held
+    if recipe.episodes == held[-1]:
+        return held
+    if version is None:
+        raise BuildError(
+            f"{out.url} is unfinished with {held[-1]} episodes and this recipe has "
+            f"{recipe.episodes}; finish it with --episodes {held[-1]} first, or build elsewhere"
+        )
+    if not add:
+        raise BuildError(
+            f"{out.url} holds {held[-1]} episodes of this recipe, this asks for "
+            f"{recipe.episodes}; `simgen add {out.url} {recipe.episodes}` adds the rest as a new "
+            "version"
+        )
+    return (*held, recipe.episodes)
 
 
 def _parts(bucket: Bucket) -> Iterator[Part]:
@@ -179,20 +240,23 @@ def _parts(bucket: Bucket) -> Iterator[Part]:
     seconds = _SECONDS_AN_EPISODE + _SECONDS_A_PIXEL * prod(video.shape[:3])
     for number in range(bucket.parts):
         start = number * bucket.rows_per_part
-        rows = range(start, min(start + bucket.rows_per_part, len(bucket.rows)))
-        indices = bucket.rows[rows.start : rows.stop]
+        held = bucket.rows[start : start + bucket.rows_per_part]
+        indices = tuple(index for index in held if index is not None)
+        rows = range(start, start + len(indices))
         yield Part(bucket.name, number, rows, indices, seconds * len(indices))
 
 
-def _marker(recipe: Recipe, out: Path, part: Part) -> dict | None:
+def _marker(recipe: Recipe, out: Objects, part: Part, sizes: Mapping[str, int]) -> dict | None:
     """The part's marker, or None unless it is whole and all its objects have their sizes."""
+    key = layout.marker_path(part.bucket, part.number)
+    if key not in sizes:
+        return None
     try:
-        marker = json.loads((out / layout.marker_path(part.bucket, part.number)).read_text())
+        marker = json.loads(out.get(key))
         rows = [row["index"] for row in [*marker["episodes"], *marker["quarantined"]]]
-        if marker["recipe_hash"] != recipe.hash or sorted(rows) != sorted(part.indices):
+        if marker["content_hash"] != recipe.content_hash or sorted(rows) != sorted(part.indices):
             return None
-        sizes = {key: told["bytes"] for key, told in marker["objects"].items()}
-        whole = all((out / key).stat().st_size == size for key, size in sizes.items())
+        whole = all(sizes.get(k) == told["bytes"] for k, told in marker["objects"].items())
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     return marker if whole else None
@@ -200,16 +264,19 @@ def _marker(recipe: Recipe, out: Path, part: Part) -> dict | None:
 
 def _estimate(buckets: dict[str, Bucket], markers: dict[Part, dict]) -> int:
     """Bytes of the dataset: by what its committed parts took, else by a plain scene's figures."""
-    episodes = sum(len(m["episodes"]) for m in markers.values())
-    if episodes:
+    rows = {name: sum(row is not None for row in b.rows) for name, b in buckets.items()}
+    if episodes := sum(len(m["episodes"]) for m in markers.values()):
         stored = sum(o["bytes"] for m in markers.values() for o in m["objects"].values())
-        return int(stored / episodes * sum(len(b.rows) for b in buckets.values()))
-    return int(sum(len(b.rows) * sum(map(_bytes, b.arrays.values())) for b in buckets.values()))
+        return int(stored / episodes * sum(rows.values()))
+    return int(sum(rows[n] * sum(map(_bytes, b.arrays.values())) for n, b in buckets.items()))
 
 
 def _bytes(spec: ArraySpec) -> float:
     return prod(spec.shape) * _DENSITY.get(spec.name, 0.5 * spec.dtype.itemsize)
 
 
-def _existing(path: Path) -> Path:
-    return next(p for p in (path, *path.parents) if p.exists())
+def _free_bytes(out: Objects) -> int | None:
+    if not isinstance(out, LocalObjects):
+        return None
+    existing = next(path for path in (out.path, *out.path.parents) if path.exists())
+    return shutil.disk_usage(existing).free

@@ -31,6 +31,7 @@ import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Any
@@ -175,11 +176,16 @@ class Recipe(Strict):
         key = (index // self.group_size, STREAMS.index(stream))
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
-    def episode_id(self, index: int) -> str:
-        """Name of an episode: what decides its content in 8 hex digits, then its index."""
+    @cached_property
+    def content_hash(self) -> str:
+        """sha256 over all that decides what an episode holds; the number of episodes does not."""
         size = {"episodes", "episodes_per_part", "description", "licence"}
         text = json.dumps(self.model_dump(mode="json", exclude=size), sort_keys=True)
-        return f"{hashlib.sha256(text.encode()).hexdigest()[:8]}-{index:06d}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def episode_id(self, index: int) -> str:
+        """Name of an episode: what decides its content in 8 hex digits, then its index."""
+        return f"{self.content_hash[:8]}-{index:06d}"
 
     @classmethod
     def schema(cls) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -48,7 +48,7 @@ CATALOG_SCHEMA = pa.schema(
         ("visible_fraction", pa.float64()),
         ("quality", pa.string()),
         ("hashes", pa.string()),
-        ("recipe_hash", pa.string()),
+        ("content_hash", pa.string()),
         ("simgen_version", pa.string()),
         ("engine_version", pa.string()),
         ("cpu", pa.string()),
@@ -134,7 +134,7 @@ def catalog_row(
         "visible_fraction": _visible_fraction(episode),
         "quality": _json(episode.quality),
         "hashes": _json(hashes),
-        "recipe_hash": recipe.hash,
+        "content_hash": recipe.content_hash,
         "simgen_version": __version__,
         "engine_version": motion.engine_version,
         "cpu": cpu,
@@ -179,22 +179,27 @@ def quarantine_row(recipe: Recipe, index: int, reasons: Iterable[str]) -> dict:
     }
 
 
-def tables(markers: Iterable[dict]) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Catalog, events and quarantine of those markers, by episode index whatever their order."""
+def tables(markers: Iterable[dict], *, without: Collection[str] = ()) -> dict[str, pa.Table]:
+    """Catalog, events and quarantine of those markers, by episode index whatever their order.
+
+    Args:
+        without: Episodes that were removed.
+    """
+    gone = set(without)
     episodes, events, rejected = [], {}, []
     for marker in markers:
-        episodes += marker["episodes"]
+        episodes += [row for row in marker["episodes"] if row["episode_id"] not in gone]
         rejected += marker["quarantined"]
         for event in marker["events"]:
             events.setdefault(event["episode_id"], []).append(event)
     episodes.sort(key=lambda row: row["index"])
     rejected.sort(key=lambda row: row["index"])
     in_order = [event for row in episodes for event in events.get(row["episode_id"], ())]
-    return (
-        pa.Table.from_pylist(episodes, CATALOG_SCHEMA),
-        pa.Table.from_pylist(in_order, EVENTS_SCHEMA),
-        pa.Table.from_pylist(rejected, QUARANTINE_SCHEMA),
-    )
+    return {
+        "catalog": pa.Table.from_pylist(episodes, CATALOG_SCHEMA),
+        "events": pa.Table.from_pylist(in_order, EVENTS_SCHEMA),
+        "quarantine": pa.Table.from_pylist(rejected, QUARANTINE_SCHEMA),
+    }
 
 
 def parquet(table: pa.Table) -> bytes:

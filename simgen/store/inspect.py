@@ -6,41 +6,34 @@ import json
 from collections import Counter
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from simgen.store import layout, ledger
-from simgen.store.reader import UnreadableError
+from simgen.store import layout, ledger, reader, versions
+from simgen.store.objects import Objects, objects_at
 from simgen.store.shard import IntegrityError
 
 
-def inspect(path: str | Path) -> dict:
+def inspect(place: str | Path) -> dict:
     """Counts, sizes, provenance and state of a dataset, finished or not, as plain JSON values.
 
     Raises:
-        UnreadableError: The folder holds no dataset of ours.
-        IntegrityError: A marker or a table is damaged or missing.
+        UnreadableError: There is no dataset of ours.
+        IntegrityError: A marker, a table or a commit is damaged or missing.
     """
-    path = Path(path).absolute()
-    try:
-        attrs = json.loads((path / "zarr.json").read_bytes())["attributes"]
-        recipe = attrs["recipe"]
-    except (OSError, ValueError, KeyError):
-        raise UnreadableError(
-            f"{path} is no physreel dataset; give a folder that was built"
-        ) from None
-    markers = [_marker(found) for found in sorted((path / layout.PARTS).glob("*.json"))]
+    out = objects_at(place)
+    attrs = reader.root_attributes(out)
+    newest = versions.read(out)
+    markers = [_marker(out, key) for key in out.list(f"{layout.PARTS}/")]
     rows = [row for marker in markers for row in marker["episodes"]]
     rejected = [row for marker in markers for row in marker["quarantined"]]
-    complete = (path / layout.COMPLETE).exists()
+    asked = newest.growth[-1] if newest else attrs["growth"][-1]
     return {
-        "path": str(path),
-        "name": recipe["name"],
-        "complete": complete,
-        "episodes_asked": recipe["episodes"],
-        "episodes": len(rows),
+        "path": out.url,
+        "name": (attrs["recipe"] or attrs["source"])["name"],
+        "complete": newest is not None,
+        "versions": [_history(versions.read(out, n)) for n in versions.numbers(out)],
+        "episodes_asked": asked,
+        "episodes": newest.episodes if newest else len(rows),
         "quarantined": len(rejected),
-        "missing": recipe["episodes"] - len(rows) - len(rejected),
+        "missing": max(asked - len(rows) - len(rejected), 0),
         "parts": len(markers),
         "by": {
             key: dict(sorted(Counter(row[key] for row in rows).items()))
@@ -50,32 +43,27 @@ def inspect(path: str | Path) -> dict:
         "quarantine_reasons": dict(Counter(r for row in rejected for r in row["reasons"])),
         "frames": sum(_frames(row["bucket"]) for row in rows),
         "bytes": _bytes(markers),
-        "cpu_seconds": {k: round(v, 3) for k, v in sorted(ledger.costs(path).items())},
+        "cpu_seconds": {k: round(v, 3) for k, v in sorted(ledger.costs(out).items())},
         "provenance": {key: value for key, value in attrs.items() if key != "recipe"},
         "tables": {
-            name: _rows(path / name)
-            for name in (layout.CATALOG, layout.EVENTS, layout.QUARANTINE)
-            if complete
+            name: versions.table(out, newest, name).num_rows
+            for name in (versions.TABLE_NAMES if newest else ())
         },
     }
 
 
-def _marker(path: Path) -> dict:
+def _history(version: versions.Version) -> dict:
+    return {
+        "version": version.version, "change": version.change, "episodes": version.episodes,
+        "quarantined": version.quarantined, "removed": version.removed, "bytes": version.bytes,
+    }  # fmt: skip
+
+
+def _marker(out: Objects, key: str) -> dict:
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(out.get(key))
     except ValueError:
-        raise IntegrityError(
-            f"{path} is damaged; run the same `simgen build` again to make its part anew"
-        ) from None
-
-
-def _rows(path: Path) -> int:
-    try:
-        return pq.read_metadata(path).num_rows
-    except (OSError, pa.ArrowInvalid):
-        raise IntegrityError(
-            f"{path} is missing or damaged; run the same `simgen build` again to write it anew"
-        ) from None
+        raise IntegrityError(f"{out.url}/{key} is damaged; {versions.MEND}") from None
 
 
 def summary(facts: dict) -> str:

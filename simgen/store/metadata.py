@@ -6,23 +6,27 @@ import json
 import platform
 import warnings
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import numpy as np
 
 from simgen import __version__
 from simgen.captions.vocabulary import vocabulary
 from simgen.recipe import Recipe
-from simgen.store.layout import FORMAT_VERSION, LEVEL, ArraySpec, Bucket, buckets
+from simgen.store.codecs import Bound, Codec
+from simgen.store.layout import FORMAT_VERSION, ArraySpec, Bucket, buckets
+from simgen.store.objects import Objects
 
 
-def provenance(recipe: Recipe) -> dict:
+def provenance(recipe: Recipe, growth: tuple[int, ...] = ()) -> dict:
     """Root attributes: everything that the bytes of the dataset depend on."""
     return {
         "format": "physreel",
         "format_version": FORMAT_VERSION,
         "recipe": recipe.model_dump(mode="json"),
         "recipe_hash": recipe.hash,
+        "content_hash": recipe.content_hash,
+        "episodes_per_part": recipe.episodes_per_part,
+        "growth": list(growth or (recipe.episodes,)),
         "simgen_version": __version__,
         "engine_versions": {name: _version(name) for name in ("mujoco", "pybullet")},
         "cpu": platform.machine(),
@@ -37,15 +41,15 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def metadata(recipe: Recipe) -> dict[str, bytes]:
+def metadata(recipe: Recipe, growth: tuple[int, ...] = ()) -> dict[str, bytes]:
     """Every zarr.json of the dataset by key, the root's last; same recipe, same bytes."""
     import zarr
     from zarr.storage import MemoryStore
 
     store = MemoryStore()
     words = {"vocabulary": list(vocabulary(recipe))}
-    root = zarr.create_group(store, attributes=provenance(recipe) | words)
-    for bucket in (every := buckets(recipe)).values():
+    root = zarr.create_group(store, attributes=provenance(recipe, growth) | words)
+    for bucket in (every := buckets(recipe, growth)).values():
         group = root.create_group(bucket.name, attributes={"dims": "episode first"})
         for spec in bucket.arrays.values():
             _create_array(group, spec, bucket)
@@ -69,36 +73,49 @@ def _create_array(group, spec: ArraySpec, bucket: Bucket) -> None:
         dtype=spec.dtype,
         chunks=(1, *spec.chunk),
         shards=(bucket.rows_per_part, *shard),
-        filters=[TransposeCodec(order=(0, 2, 1, 3, 4))] if spec.is_video else [],
+        filters=[TransposeCodec(order=(0, *(n + 1 for n in spec.order)))] if spec.order else [],
         compressors=[
             BloscCodec(
-                typesize=spec.dtype.itemsize,
-                cname="lz4hc",
-                clevel=LEVEL,
-                shuffle="shuffle" if spec.shuffle else "noshuffle",
+                typesize=spec.codec.group,
+                cname=spec.codec.name,
+                clevel=spec.codec.level,
+                shuffle="shuffle" if spec.codec.shuffle else "noshuffle",
+                blocksize=spec.codec.block,
             ),
             Crc32cCodec(),
         ],
         chunk_key_encoding={"name": "default", "separator": "."},
         fill_value=spec.fill,
         dimension_names=("episode", *spec.dims),
-        attributes={"units": spec.units, "description": spec.description},
+        attributes={
+            "units": spec.units,
+            "description": spec.description,
+            "error_bound": spec.bound._asdict(),
+        },
     )
 
 
-def stored_specs(group: Path) -> dict[str, ArraySpec]:
+def stored_specs(objects: Objects, bucket: str) -> dict[str, ArraySpec]:
     """Arrays of a stored bucket, from its own metadata: reading needs no recipe and no family."""
-    found = json.loads((group / "zarr.json").read_bytes())
-    specs = {}
-    for name, told in found["consolidated_metadata"]["metadata"].items():
-        inner = told["codecs"][0]["configuration"]["chunk_shape"]
-        specs[name] = ArraySpec(
-            name,
-            np.dtype(told["data_type"]),
-            tuple(told["dimension_names"][1:]),
-            tuple(told["shape"][1:]),
-            tuple(inner[1:]),
-            told["attributes"]["units"],
-            told["attributes"]["description"],
-        )
-    return specs
+    found = json.loads(objects.get(f"{bucket}/zarr.json"))
+    arrays = found["consolidated_metadata"]["metadata"]
+    return {name: _stored_spec(name, told) for name, told in arrays.items()}
+
+
+def _stored_spec(name: str, told: dict) -> ArraySpec:
+    """Of an array as its zarr.json describes it; before version 3 no bound was told."""
+    sharding, attributes = told["codecs"][0]["configuration"], told["attributes"]
+    inner = {codec["name"]: codec.get("configuration", {}) for codec in sharding["codecs"]}
+    blosc, order = inner["blosc"], inner.get("transpose", {}).get("order", [0])
+    return ArraySpec(
+        name,
+        np.dtype(told["data_type"]),
+        tuple(told["dimension_names"][1:]),
+        tuple(told["shape"][1:]),
+        tuple(sharding["chunk_shape"][1:]),
+        attributes["units"],
+        attributes["description"],
+        Codec(blosc["cname"], blosc["clevel"], blosc.get("typesize", 1), blosc["blocksize"]),
+        tuple(axis - 1 for axis in order[1:]),
+        Bound(**attributes.get("error_bound", {})),
+    )

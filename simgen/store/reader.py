@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from simgen.store import layout, metadata, writer
+from simgen.store import layout, metadata, versions, writer
 from simgen.store.layout import ArraySpec
+from simgen.store.objects import Objects, objects_at
 from simgen.store.shard import IntegrityError, Shard
+from simgen.store.versions import Version
 
 SHARDS_OPEN = 4096  # indices kept in memory, at most
 
@@ -21,49 +22,86 @@ class UnreadableError(RuntimeError):
     """There is no finished dataset of a known format; the message says what to do."""
 
 
-def open(path: str | Path, *, verify_on_read: bool = False) -> Dataset:
-    """The finished dataset in that folder.
+def open(place: str | Path, *, version: int | None = None, verify_on_read: bool = False) -> Dataset:
+    """The finished dataset in that folder or behind that URL.
 
     Args:
-        path: The dataset's folder.
+        place: A folder, or s3://bucket/name.zarr and the like.
+        version: Its number; None: the newest.
         verify_on_read: Also compare every object's hash with its marker at first use.
     Raises:
-        UnreadableError: No dataset, an unfinished one, or a newer format.
-        IntegrityError: The completion marker is damaged.
+        UnreadableError: No dataset, an unfinished one, or another format.
+        UnknownVersionError: No such version.
+        IntegrityError: The version's commit is damaged.
     """
-    path = Path(path).absolute()
+    objects = objects_at(place)
+    attrs = root_attributes(objects)
+    found = versions.read(objects, version)
+    if found is None:
+        raise UnreadableError(
+            f"{objects.url} is unfinished; run the same `simgen build` again to finish it"
+        )
+    return Dataset(objects, attrs, found, verify_on_read=verify_on_read)
+
+
+def root_attributes(objects: Objects) -> dict:
+    """Attributes of the dataset there, finished or not.
+
+    Raises:
+        UnreadableError: None of ours, or of another format.
+    """
     try:
-        attrs = json.loads((path / "zarr.json").read_bytes())["attributes"]
+        attrs = json.loads(objects.get("zarr.json"))["attributes"]
         known = attrs["format"] == "physreel" and isinstance(attrs["format_version"], int)
-    except FileNotFoundError:
-        raise UnreadableError(f"{path} is no dataset (no zarr.json); give a built folder") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise UnreadableError(
+            f"{objects.url} is no dataset (no zarr.json); give a built folder"
+        ) from None
     except (ValueError, KeyError, TypeError):
         known = False
     if not known:
-        raise UnreadableError(f"{path}/zarr.json is not of a physreel dataset; give a built folder")
-    if attrs["format_version"] > layout.FORMAT_VERSION:
         raise UnreadableError(
-            f"{path} has format version {attrs['format_version']}; this physreel reads up to "
+            f"{objects.url}/zarr.json is not of a physreel dataset; give a built folder"
+        )
+    if (told := attrs["format_version"]) > layout.FORMAT_VERSION:
+        raise UnreadableError(
+            f"{objects.url} has format version {told}; this physreel reads "
             f"{layout.FORMAT_VERSION}; update physreel"
         )
-    if not (path / layout.COMPLETE).exists():
+    if told < layout.FORMAT_VERSION:
         raise UnreadableError(
-            f"{path} is unfinished; run the same `simgen build` again to finish it"
+            f"{objects.url} has format version {told}; this physreel reads "
+            f"{layout.FORMAT_VERSION}; build its recipe again into a new folder"
         )
-    return Dataset(path, attrs, verify_on_read=verify_on_read)
+    return attrs
 
 
 class Dataset:
-    """A finished dataset. Reads check checksums; safe in forked and threaded loaders."""
+    """One version of a finished dataset. Reads check checksums; safe in forked and threaded
+    loaders.
 
-    def __init__(self, path: Path, attrs: dict, *, verify_on_read: bool = False):
-        self.path, self.attrs, self.verify_on_read = path, attrs, verify_on_read
-        self.complete = _completion(path / layout.COMPLETE)
+    Attributes:
+        objects: Its storage.
+        attrs: Root attributes; recipe and growth are the version's.
+        version: What was committed.
+    """
+
+    def __init__(
+        self, objects: Objects, attrs: dict, version: Version, *, verify_on_read: bool = False
+    ):
+        self.objects, self.version, self.verify_on_read = objects, version, verify_on_read
+        self.attrs = attrs | {"recipe": version.recipe, "growth": list(version.growth)}
         self._groups: dict[str, dict[str, ArraySpec]] = {}
         self._shard = lru_cache(maxsize=SHARDS_OPEN)(self._open_shard)
 
+    @property
+    def url(self) -> str:
+        """Folder or URL."""
+        return self.objects.url
+
     def __repr__(self) -> str:
-        return f"Dataset({str(self.path)!r}, {self.catalog.num_rows} episodes)"
+        told = self.version
+        return f"Dataset({self.url!r}, version {told.version}, {told.episodes} episodes)"
 
     @cached_property
     def catalog(self) -> pa.Table:
@@ -72,12 +110,17 @@ class Dataset:
         Raises:
             IntegrityError: It is not the one that was published. So do quarantine and events.
         """
-        return self._table(layout.CATALOG)
+        return self._table("catalog")
+
+    @cached_property
+    def removed(self) -> pa.Table:
+        """A row an episode that was taken out, and why."""
+        return self._table("removed")
 
     @cached_property
     def quarantine(self) -> pa.Table:
         """A row an episode that was rejected."""
-        return self._table(layout.QUARANTINE)
+        return self._table("quarantine")
 
     def events(self, episode_id: str | None = None) -> pa.Table:
         """Events in order: of one episode, or of all."""
@@ -95,8 +138,8 @@ class Dataset:
         """
         if (number := self._rows.get(episode_id)) is None:
             raise KeyError(
-                f"episode {episode_id!r} is not in the catalog of {self.path}; it was quarantined "
-                "or is of another dataset"
+                f"episode {episode_id!r} is not in the catalog of {self.url}; it was quarantined, "
+                "removed, or is of another dataset"
             )
         return self.catalog.slice(number, 1).to_pylist()[0]
 
@@ -138,7 +181,7 @@ class Dataset:
         except IntegrityError as error:
             raise IntegrityError(
                 f"episode {episode_id!r}, array {channel!r}: {error}; "
-                f"run `simgen verify {self.path}`"
+                f"run `simgen verify {self.url}`"
             ) from None
 
     def state(self, episode_id: str) -> tuple[list[int], np.ndarray]:
@@ -153,7 +196,7 @@ class Dataset:
 
     @cached_property
     def _events(self) -> pa.Table:
-        return self._table(layout.EVENTS)
+        return self._table("events")
 
     @cached_property
     def _event_ranges(self) -> dict[str, tuple[int, int]]:
@@ -177,54 +220,25 @@ class Dataset:
 
     @property
     def _rows_per_part(self) -> int:
-        return self.attrs["recipe"]["episodes_per_part"]
+        return self.attrs["episodes_per_part"]
 
     def _specs(self, bucket: str) -> dict[str, ArraySpec]:
         if bucket not in self._groups:
-            self._groups[bucket] = metadata.stored_specs(self.path / bucket)
+            self._groups[bucket] = metadata.stored_specs(self.objects, bucket)
         return self._groups[bucket]
 
     def _open_shard(self, bucket: str, channel: str, number: int) -> Shard:
         spec = self._specs(bucket)[channel]
         key = layout.shard_path(bucket, spec, number)
         if self.verify_on_read:
-            marker = json.loads((self.path / layout.marker_path(bucket, number)).read_bytes())
+            marker = json.loads(self.objects.get(layout.marker_path(bucket, number)))
             try:
-                intact = writer.describe((self.path / key).read_bytes()) == marker["objects"][key]
+                intact = writer.describe(self.objects.get(key)) == marker["objects"][key]
             except FileNotFoundError:
                 intact = False
             if not intact:
                 raise IntegrityError(f"object {key} is not the one that was committed")
-        return Shard(self.path / key, spec, self._rows_per_part)
+        return Shard(self.objects, key, spec, self._rows_per_part)
 
     def _table(self, name: str) -> pa.Table:
-        try:
-            data = (self.path / name).read_bytes()
-        except FileNotFoundError:
-            data = b""
-        if writer.describe(data) != self.complete["objects"].get(name):  # Parquet checks nothing
-            raise IntegrityError(
-                f"{name} of {self.path} is not the one that was published; run the same "
-                "`simgen build` again to write it anew"
-            )
-        # Arrow's thread pool, once started, can abort a short process at its exit (26.0)
-        return pq.read_table(pa.BufferReader(data), use_threads=False)
-
-
-def _completion(path: Path) -> dict:
-    """The completion marker.
-
-    Raises:
-        IntegrityError: It is damaged.
-    """
-    try:
-        complete = json.loads(path.read_bytes())
-        whole = {"episodes", "quarantined", "bytes", "recipe_hash"} <= set(complete)
-        whole = whole and all(
-            set(told) == {"bytes", "xxh3"} for told in complete["objects"].values()
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        whole = False
-    if not whole:
-        raise IntegrityError(f"{path} is damaged; run the same `simgen build` again to publish")
-    return complete
+        return versions.table(self.objects, self.version, name)

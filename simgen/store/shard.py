@@ -8,15 +8,14 @@ each shard's index, which zarr-python reads again at every access.
 from __future__ import annotations
 
 from itertools import product
-from pathlib import Path
 
 import google_crc32c
 import numpy as np
 from numcodecs import blosc
 
-from simgen.store.layout import LEVEL, ArraySpec
+from simgen.store.layout import ArraySpec
+from simgen.store.objects import Objects
 
-blosc.use_threads = False  # threads write blocks in any order: other bytes on every run
 ABSENT = np.uint64(2**64 - 1)
 
 
@@ -48,14 +47,9 @@ def _encode_chunk(spec: ArraySpec, block: np.ndarray) -> bytes:
     if block.shape != spec.chunk:  # the clip ends inside the chunk
         margins = [(0, c - n) for c, n in zip(spec.chunk, block.shape, strict=True)]
         block = np.pad(block, margins, constant_values=spec.fill)
-    if spec.is_video:
-        block = block.swapaxes(0, 1)
-    packed = blosc.compress(
-        np.ascontiguousarray(block).reshape(-1),
-        b"lz4hc",
-        LEVEL,
-        blosc.SHUFFLE if spec.shuffle else blosc.NOSHUFFLE,
-    )
+    if spec.order:
+        block = block.transpose(spec.order)
+    packed = spec.codec.pack(np.ascontiguousarray(block))
     return packed + google_crc32c.value(packed).to_bytes(4, "little")
 
 
@@ -80,18 +74,15 @@ def assemble(spec: ArraySpec, rows: int, chunks: dict[int, list[bytes]]) -> byte
 class Shard:
     """One shard object, its index read once. Every read checks the checksums."""
 
-    def __init__(self, path: Path, spec: ArraySpec, rows: int):
-        self.path, self.spec = path, spec
+    def __init__(self, objects: Objects, key: str, spec: ArraySpec, rows: int):
+        self.objects, self.key, self.spec = objects, key, spec
         size = rows * spec.chunks * 16 + 4
         try:
-            with open(path, "rb") as file:
-                length = file.seek(0, 2)
-                file.seek(max(0, length - size))
-                tail = file.read()
+            tail = objects.get_range(key, -size, size)
         except FileNotFoundError:
-            raise IntegrityError(f"object {path} is missing") from None
+            raise IntegrityError(f"object {key} is missing") from None
         if len(tail) < size or not _intact(tail):
-            raise IntegrityError(f"object {path} is truncated, or its index is damaged")
+            raise IntegrityError(f"object {key} is truncated, or its index is damaged")
         self.index = np.frombuffer(tail[:-4], "<u8").reshape(rows, spec.chunks, 2).astype(np.int64)
 
     def read(self, row: int, start: int, stop: int) -> np.ndarray:
@@ -105,31 +96,30 @@ class Shard:
         first, last = start // step, -(-stop // step)
         places = self.index[row, first * per_step : last * per_step]
         if (places == -1).any():
-            raise IntegrityError(f"object {self.path} lacks chunks that it must have")
+            raise IntegrityError(f"object {self.key} lacks chunks that it must have")
         out = np.empty((stop - start, *spec.shape[1:]), spec.dtype)
         if not len(places):
             return out
         low, high = int(places[0, 0]), int(places[-1].sum())
-        with open(self.path, "rb") as file:
-            file.seek(low)
-            data = np.frombuffer(file.read(high - low), np.uint8)
+        try:
+            data = np.frombuffer(self.objects.get_range(self.key, low, high - low), np.uint8)
+        except FileNotFoundError:
+            raise IntegrityError(f"object {self.key} is missing") from None
         for number, (offset, length) in enumerate(places.tolist(), first):
-            block = _decode_chunk(spec, data[offset - low : offset - low + length], self.path)
+            block = _decode_chunk(spec, data[offset - low : offset - low + length], self.key)
             begin = number * step
             inner = slice(max(start - begin, 0), min(stop - begin, step))
             out[begin + inner.start - start : begin + inner.stop - start] = block[inner]
         return out
 
 
-def _decode_chunk(spec: ArraySpec, packed: np.ndarray, path: Path) -> np.ndarray:
+def _decode_chunk(spec: ArraySpec, packed: np.ndarray, key: str) -> np.ndarray:
     """One inner chunk; only the first axis is ever split, so a chunk is whole in the others."""
     if not _intact(packed):
-        raise IntegrityError(f"object {path} has a chunk whose checksum is wrong")
-    shape = spec.chunk
-    if spec.is_video:
-        shape = (shape[1], shape[0], *shape[2:])
+        raise IntegrityError(f"object {key} has a chunk whose checksum is wrong")
+    shape = [spec.chunk[axis] for axis in spec.order] if spec.order else spec.chunk
     block = np.frombuffer(blosc.decompress(packed[:-4]), spec.dtype).reshape(shape)
-    return block.swapaxes(0, 1) if spec.is_video else block
+    return block.transpose(spec.axes)
 
 
 def _intact(data: bytes | np.ndarray) -> bool:

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from simgen.episode import Episode
 from simgen.recipe import Recipe
-from simgen.store import arrays, catalog, layout, metadata, reader, writer
+from simgen.store import arrays, catalog, layout, metadata, reader, versions, writer
+from simgen.store.objects import Objects
 from simgen.store.shard import IntegrityError, Shard
 
 
@@ -35,7 +36,8 @@ class Problem:
 class Report:
     """`problems` empty: the dataset is whole."""
 
-    path: Path
+    url: str
+    version: int
     episodes: int
     objects: int
     bytes: int
@@ -48,67 +50,72 @@ class Report:
 
 
 def verify(
-    path: str | Path,
+    place: str | Path,
     *,
+    version: int | None = None,
     sample: float = 0.0,
     make: Callable[[Recipe, int], Episode] | None = None,
 ) -> Report:
-    """Check every object of a finished dataset against the hashes taken when it was written.
+    """Check every object of a version against the hashes taken when it was written.
 
     Args:
-        path: The dataset's folder.
+        place: The dataset's folder or URL.
+        version: Its number; None: the newest.
         sample: Share of the episodes to simulate again and compare byte for byte; needs the
             engine versions and CPU architecture that made it.
         make: simgen.episode.make_episode, where `sample` is not zero.
     Raises:
-        UnreadableError: No finished dataset there.
-        IntegrityError: The completion marker is damaged.
-        ValueError: It has an older format, or `sample` is not zero and other versions or another
-            CPU made the dataset.
+        UnreadableError: No finished dataset of this format there.
+        IntegrityError: The version's commit is damaged.
+        ValueError: `sample` is not zero and other versions or another CPU made the dataset.
     """
-    dataset = reader.open(path)  # its tables are for the checks to read
-    if (version := dataset.attrs["format_version"]) != layout.FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has format version {version}, and only {layout.FORMAT_VERSION} can be "
-            "verified here: do it with the physreel that made it, or build its recipe again"
-        )
-    path, complete = dataset.path, dataset.complete
-    problems = list(_check_published(path, complete))
+    dataset = reader.open(place, version=version)  # its tables are for the checks to read
+    out, told = dataset.objects, dataset.version
+    problems = list(_check_published(dataset))
     damaged = {problem.key for problem in problems}
-    keys = [key for key in sorted(complete["objects"]) if key.startswith(f"{layout.PARTS}/")]
-    markers = [json.loads((path / key).read_bytes()) for key in keys if key not in damaged]
+    markers = []
+    if told.tables["parts"]["key"] not in damaged:
+        parts = versions.table(out, told, "parts").to_pylist()
+        for row in parts:
+            if what := _difference(out, row["key"], row):
+                problems.append(Problem(row["key"], what))
+            else:
+                markers.append(json.loads(out.get(row["key"])))
+        if len(markers) == len(parts):
+            problems += _check_tables(dataset, markers, damaged)
+            problems += _check_counts(dataset, markers)
     for marker in markers:
-        problems += _check_part(path, marker, damaged)
-    if not damaged & {layout.CATALOG, layout.EVENTS, layout.QUARANTINE, *keys}:
-        problems += _check_tables(dataset, markers)
-        problems += _check_counts(dataset, markers)
+        problems += _check_part(out, dataset.attrs, marker, damaged)
     again: tuple[str, ...] = ()
     if sample > 0 and not problems:
         again = _drawn(dataset, sample)
         problems += _check_again(dataset, again, make)
-    sizes = [told["bytes"] for marker in markers for told in marker["objects"].values()]
-    episodes = sum(len(marker["episodes"]) for marker in markers)
-    return Report(path, episodes, len(sizes), sum(sizes), again, tuple(problems))
+    sizes = [described["bytes"] for m in markers for described in m["objects"].values()]
+    return Report(
+        dataset.url, told.version, told.episodes, len(sizes), sum(sizes), again, tuple(problems)
+    )
 
 
-def _check_published(path: Path, complete: dict) -> Iterator[Problem]:
-    """Catalog, markers and metadata against the completion marker."""
-    for key, told in complete["objects"].items():
-        if what := _difference(path / key, told):
+def _check_published(dataset: reader.Dataset) -> Iterator[Problem]:
+    """Tables and, of the newest version, metadata against what the version names."""
+    out, told = dataset.objects, dataset.version
+    for entry in told.tables.values():
+        if what := _difference(out, entry["key"], entry):
+            yield Problem(entry["key"], what)
+    if told.version != versions.numbers(out)[-1]:
+        return  # additions since have made arrays longer
+    for key, entry in told.metadata.items():
+        if what := _difference(out, key, entry):
             yield Problem(key, what)
-    listed = {key for key in complete["objects"] if key.startswith(layout.PARTS)}
-    for found in sorted((path / layout.PARTS).glob("*.json")):
-        if (key := f"{layout.PARTS}/{found.name}") not in listed:
-            yield Problem(key, "is no part of the published dataset")
-    for found in sorted(path.glob("**/zarr.json")):
-        if (key := found.relative_to(path).as_posix()) not in complete["objects"]:
+    for key in out.list():
+        if key.endswith("zarr.json") and key not in told.metadata:
             yield Problem(key, "is no metadata of the published dataset")
 
 
-def _difference(path: Path, told: dict) -> str:
+def _difference(out: Objects, key: str, told: dict) -> str:
     """What is wrong with an object; empty if nothing."""
     try:
-        data = path.read_bytes()
+        data = out.get(key)
     except FileNotFoundError:
         return "is missing"
     if len(data) != told["bytes"]:
@@ -116,16 +123,18 @@ def _difference(path: Path, told: dict) -> str:
     return "" if writer.digest(data) == told["xxh3"] else "has other bytes than were written"
 
 
-def _check_part(path: Path, marker: dict, damaged: Collection[str]) -> Iterator[Problem]:
+def _check_part(
+    out: Objects, attrs: dict, marker: dict, damaged: Collection[str]
+) -> Iterator[Problem]:
     """A part's objects against its marker; `damaged` are the keys that cannot be relied on."""
     root, group = "zarr.json", f"{marker['bucket']}/zarr.json"
     described = not {root, group} & set(damaged)
-    specs = metadata.stored_specs(path / marker["bucket"]) if described else {}
+    specs = metadata.stored_specs(out, marker["bucket"]) if described else {}
     by_key = {layout.shard_path(marker["bucket"], s, marker["part"]): s for s in specs.values()}
     for key, told in marker["objects"].items():
-        if what := _difference(path / key, told):
-            array = key.split("/")[1]
-            hit = _damaged(path, key, by_key[key], marker) if key in by_key else []
+        if what := _difference(out, key, told):
+            array, rows = key.split("/")[1], attrs["episodes_per_part"]
+            hit = _damaged(out, key, by_key[key], marker, rows) if key in by_key else []
             yield Problem(key, what, array, tuple(hit or _holders(array, marker)))
     held = {name for row in marker["episodes"] for name in json.loads(row["hashes"])}
     for key in sorted(key for key, spec in by_key.items() if spec.name in held):
@@ -137,12 +146,10 @@ def _holders(array: str, marker: dict) -> list[str]:
     return [r["episode_id"] for r in marker["episodes"] if array in json.loads(r["hashes"])]
 
 
-def _damaged(path: Path, key: str, spec: layout.ArraySpec, marker: dict) -> list[str]:
+def _damaged(out: Objects, key: str, spec: layout.ArraySpec, marker: dict, rows: int) -> list[str]:
     """Episodes whose content in a changed object is not what the catalog's hash says."""
-    recipe = json.loads((path / "zarr.json").read_bytes())["attributes"]["recipe"]
-    rows = recipe["episodes_per_part"]
     try:
-        shard = Shard(path / key, spec, rows)
+        shard = Shard(out, key, spec, rows)
     except IntegrityError:
         return _holders(spec.name, marker)
     damaged = []
@@ -160,28 +167,32 @@ def _damaged(path: Path, key: str, spec: layout.ArraySpec, marker: dict) -> list
 
 
 def _check_counts(dataset: reader.Dataset, markers: list[dict]) -> Iterator[Problem]:
-    """What the completion marker says of itself: no other object holds its hash."""
+    """What the version says of itself against its parts."""
+    told, removed = dataset.version, dataset.version.removed
     wanted = {
-        "episodes": sum(len(marker["episodes"]) for marker in markers),
+        "episodes": sum(len(marker["episodes"]) for marker in markers) - removed,
         "quarantined": sum(len(marker["quarantined"]) for marker in markers),
-        "bytes": sum(told["bytes"] for m in markers for told in m["objects"].values()),
-        "recipe_hash": dataset.attrs["recipe_hash"],
+        "bytes": sum(entry["bytes"] for m in markers for entry in m["objects"].values()),
     }
     for name, value in wanted.items():
-        if (given := dataset.complete[name]) != value:
-            yield Problem(layout.COMPLETE, f"says {name} {given}, the parts say {value}")
-    missing = {layout.CATALOG, layout.EVENTS, layout.QUARANTINE, "zarr.json"}
-    for key in sorted(missing - set(dataset.complete["objects"])):
-        yield Problem(layout.COMPLETE, f"does not name {key}")
+        if (given := getattr(told, name)) != value:
+            key = layout.version_path(told.version)
+            yield Problem(key, f"says {name} {given}, the parts say {value}")
 
 
-def _check_tables(dataset: reader.Dataset, markers: list[dict]) -> Iterator[Problem]:
+def _check_tables(
+    dataset: reader.Dataset, markers: list[dict], damaged: Collection[str]
+) -> Iterator[Problem]:
     """The published tables against what the parts say."""
-    published = (dataset.catalog, dataset.events(), dataset.quarantine)
-    names = (layout.CATALOG, layout.EVENTS, layout.QUARANTINE)
-    for name, table, wanted in zip(names, published, catalog.tables(markers), strict=True):
+    entries = dataset.version.tables
+    if damaged & {entry["key"] for entry in entries.values()}:
+        return
+    gone = dataset.removed["episode_id"].to_pylist()
+    for name, wanted in catalog.tables(markers, without=gone).items():
+        table = versions.table(dataset.objects, dataset.version, name)
         if not table.equals(wanted):
-            yield Problem(name, f"disagrees with the parts{_first_difference(table, wanted)}")
+            key = entries[name]["key"]
+            yield Problem(key, f"disagrees with the parts{_first_difference(table, wanted)}")
 
 
 def _first_difference(table: pa.Table, wanted: pa.Table) -> str:
@@ -207,7 +218,7 @@ def _check_again(
     for key in ("simgen_version", "engine_versions", "cpu"):
         if (made := dataset.attrs[key]) != here[key]:
             raise ValueError(
-                f"{dataset.path} was made with {key} {made}, here it is {here[key]}: simulating "
+                f"{dataset.url} was made with {key} {made}, here it is {here[key]}: simulating "
                 "again gives other bytes; do it there, or verify without a sample"
             )
     for name in names:
@@ -217,7 +228,9 @@ def _check_again(
         episode = make(recipe, row["index"])
         if episode.reasons:
             what = f"simulates to a rejected clip ({'; '.join(episode.reasons)})"
-            yield Problem(layout.CATALOG, what, ", ".join(stored), (name,))
+            yield Problem(
+                dataset.version.tables["catalog"]["key"], what, ", ".join(stored), (name,)
+            )
             continue
         for array, data in arrays.stored_arrays(episode, specs):
             if writer.digest(data) != stored.get(array):

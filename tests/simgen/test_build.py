@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import fake_episodes
+import numpy as np
 import pytest
 from fake_episodes import contents, make, recipe
 
@@ -57,17 +58,19 @@ def test_a_second_run_does_nothing(dataset: Path):
 
 
 @pytest.mark.parametrize(
-    "key", ["catalog.parquet", "events.parquet", "complete.json", "t10_16x24/rgb/zarr.json"]
+    "pattern",
+    ["tables/catalog-*", "tables/events-*", "versions/000001.json", "t10_16x24/rgb/zarr.json"],
 )
 @pytest.mark.parametrize("published", [True, False])
 def test_tables_and_metadata_are_mended_and_never_vouched_for(
-    finished: Path, dataset: Path, key: str, published: bool
+    finished: Path, dataset: Path, pattern: str, published: bool
 ):
-    data = bytearray((dataset / key).read_bytes())
+    (path,) = dataset.glob(pattern)
+    data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
-    (dataset / key).write_bytes(data)
+    path.write_bytes(data)
     if not published:
-        (dataset / "complete.json").unlink()
+        (dataset / "versions" / "000001.json").unlink()
     assert build(recipe(), dataset, workers=1, make=make).parts_run == 0
     assert contents(dataset) == contents(finished)
 
@@ -118,7 +121,7 @@ def test_publish_refuses_an_unfinished_dataset(tmp_path: Path):
         run_part(recipe(), todo.parts[0], out, make=make)
         with pytest.raises(UnfinishedError, match=r"lacks 3 of 4 parts.*run the same build again"):
             publish(recipe(), out)
-    assert not (out / "complete.json").exists()
+    assert not (out / "versions").exists()
 
 
 def test_a_bug_stops_the_build_and_is_no_crash(tmp_path: Path):
@@ -132,8 +135,31 @@ def test_a_bug_stops_the_build_and_is_no_crash(tmp_path: Path):
 def test_another_recipe_is_refused(dataset: Path):
     before = contents(dataset)
     with pytest.raises(BuildError, match=r"holds another recipe .*build into another folder"):
+        build(recipe(seed=1), dataset, workers=1, make=make)
+    with pytest.raises(BuildError, match=r"holds another recipe \(episodes_per_part 3, .* has 4\)"):
+        build(recipe(episodes_per_part=4), dataset, workers=1, make=make)
+    with pytest.raises(BuildError, match=r"holds 10 episodes .* asks for 11; `simgen add .* 11`"):
         build(recipe(11), dataset, workers=1, make=make)
     assert contents(dataset) == before
+
+
+def test_more_episodes_are_a_new_version_and_the_old_one_stays(dataset: Path, finished: Path):
+    before = contents(dataset)
+    report = build(recipe(25), dataset, workers=1, make=make, add=True)
+    assert (report.version, report.episodes, report.quarantined) == (2, 22, 3)
+    after = contents(dataset)
+    kept = {key for key in before if not key.endswith("zarr.json")}
+    assert {key: after[key] for key in kept} == {key: before[key] for key in kept}
+    old, new = simgen.open(dataset, version=1), simgen.open(dataset)
+    assert old.catalog.equals(simgen.open(finished).catalog)
+    assert new.catalog.slice(0, 9).equals(old.catalog)
+    for name in new.catalog["episode_id"].to_pylist()[::5]:
+        made = make(recipe(25), new.row(name)["index"])
+        np.testing.assert_array_equal(new.read(name, "rgb"), made.frames["rgb"])
+    again = build(recipe(25), dataset, workers=1, make=make, add=True)
+    assert (again.version, again.parts_run) == (2, 0)
+    assert build(recipe(), dataset, workers=1, make=make).parts_run == 0
+    assert contents(dataset) == after
 
 
 def test_other_versions_are_refused(dataset: Path, monkeypatch: pytest.MonkeyPatch):

@@ -17,8 +17,9 @@ from fake_episodes import REJECTED, contents, make, make_broken, recipe
 
 import simgen
 from simgen.build import LockedError, build, part, plan, run_part
-from simgen.store import ledger, writer
+from simgen.store import ledger, objects
 from simgen.store.inspect import inspect
+from simgen.store.objects import objects_at
 
 SCRIPT = Path(__file__).with_name("build_fake.py")
 
@@ -64,7 +65,7 @@ def test_kill_9_then_the_same_command(finished: Path, tmp_path: Path, after: str
         wait_for_line(process, after)
         time.sleep(delay_s)
         process.kill()
-    assert not (out / "complete.json").exists()
+    assert not (out / "versions").exists()
     build(recipe(), out, workers=1, make=make)
     assert contents(out) == contents(finished)
 
@@ -100,9 +101,9 @@ def test_a_crash_between_any_write_sync_and_rename(
 
     out = tmp_path / "killed.zarr"
     with monkeypatch.context() as patch:
-        patch.setattr(writer.os, "replace", until(os.replace))
-        patch.setattr(writer.Path, "write_bytes", until(Path.write_bytes))
-        patch.setattr(writer, "_sync_one", until(writer._sync_one))
+        patch.setattr(objects.os, "replace", until(os.replace))
+        patch.setattr(objects.Path, "write_bytes", until(Path.write_bytes))
+        patch.setattr(objects, "_sync_one", until(objects._sync_one))
         with pytest.raises(Killed):
             build(recipe(), out, workers=1, make=make)
     build(recipe(), out, workers=1, make=make)
@@ -119,7 +120,7 @@ def test_an_interrupt_finishes_what_is_in_hand(finished: Path, tmp_path: Path, w
         errors = finish(process)
     assert "finishing what is in hand" in errors
     assert "KeyboardInterrupt" in errors
-    assert not (out / "complete.json").exists()
+    assert not (out / "versions").exists()
     assert names(out / ".build" / "attempts") == []
     assert begun <= {name.removesuffix(".json") for name in names(out / "parts")}
     assert inspect(out)["missing"] == 0 or workers == 1  # four parts are in hand of two workers
@@ -141,7 +142,7 @@ def test_a_second_interrupt_drops_it(finished: Path, tmp_path: Path):
         finish(process)
     assert process.returncode == -signal.SIGINT
     (left,) = names(out / ".build" / "attempts")
-    assert ledger.Attempts(out, left).deaths() == {}  # it is not taken for a crash
+    assert ledger.Attempts(objects_at(out), left).deaths() == {}  # it is not taken for a crash
     build(recipe(), out, workers=1, make=make)
     assert contents(out) == contents(finished)
 
@@ -153,7 +154,8 @@ def test_a_bug_in_one_part_lets_the_others_finish(tmp_path: Path):
         errors = finish(process)
     assert "a bug of ours" in errors
     assert process.returncode == 1
-    left = [ledger.Attempts(out, name).deaths() for name in names(out / ".build" / "attempts")]
+    place, held = objects_at(out), names(out / ".build" / "attempts")
+    left = [ledger.Attempts(place, name).deaths() for name in held]
     assert not any(left)
     assert inspect(out)["parts"] == 3  # all but the one with the bug
 
@@ -175,7 +177,7 @@ def test_an_episode_that_hangs_ends_its_process(tmp_path: Path):
     assert "Timeout" in done.stderr
     assert "make_hang" in done.stderr  # where it hung
     (left,) = names(out / ".build" / "attempts")
-    assert ledger.Attempts(out, left).deaths() == {"0": 1}
+    assert ledger.Attempts(objects_at(out), left).deaths() == {"0": 1}
 
 
 def test_the_limit_of_a_broken_episode_does_not_outlive_it(tmp_path: Path, monkeypatch):
@@ -232,7 +234,7 @@ def test_a_dead_writers_lock_is_free(finished: Path, tmp_path: Path):
 
 
 def test_the_lock_is_held_by_the_kernel(tmp_path: Path):
-    with ledger.lock(tmp_path), open(tmp_path / ".build" / "lock") as file:
+    with ledger.lock(objects_at(tmp_path)), open(tmp_path / ".build" / "lock") as file:
         with pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         assert file.read() == str(os.getpid())
@@ -253,10 +255,9 @@ def test_a_full_disk_stops_the_build_and_room_resumes_it(finished: Path, tmp_pat
 
 def test_deaths_are_counted_by_what_was_in_hand(tmp_path: Path):
     out = tmp_path / "attempts"
-    attempts = ledger.Attempts(out, "part")
+    attempts = ledger.Attempts(objects_at(out), "part")
     assert attempts.deaths() == {}
     for stage in ("4", "4", ledger.STORING):
-        attempts.path.parent.mkdir(parents=True, exist_ok=True)
         attempts.enter("attempt")
         attempts.enter("3")
         attempts.enter(stage)

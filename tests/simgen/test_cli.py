@@ -15,6 +15,7 @@ from simgen import cli, terminal
 from simgen.families import FAMILIES
 from simgen.motion import SimulationError
 from simgen.store import ledger
+from simgen.store.objects import objects_at
 
 RECIPE = """
 name = "toy"
@@ -86,7 +87,7 @@ def test_build_verify_inspect_plan(path: str, tmp_path: Path, capsys):
     assert simgen("verify", out) == 4
     said = capsys.readouterr().out
     assert "array rgb, episode" in said
-    assert "delete the objects named above and run the same `simgen build` again" in said
+    assert "`simgen repair` makes exactly these anew" in said
     assert simgen("build", path, out, "--workers", 0, "seed=1") == 2
     assert "holds another recipe" in capsys.readouterr().err
 
@@ -109,7 +110,7 @@ def test_quarantined_episodes_are_exit_code_3(path: str, tmp_path: Path, monkeyp
         (["validate", "none.toml"], 2, "none.toml: no such recipe"),
         (["verify", "nowhere"], 4, "is no dataset"),
         (["verify", "nowhere", "--sample", "lots"], 2, "'lots' is no share"),
-        (["inspect", "nowhere"], 4, "is no physreel dataset"),
+        (["inspect", "nowhere"], 4, "is no dataset"),
         (["recipes", "nowhere"], 2, "'nowhere' does not exist"),
         (["preview", "RECIPE", "-o", "sheet.xyz"], 2, "no picture format '.xyz'"),
         (["preview", "RECIPE", "-o", "RECIPE/sheet.png"], 2, "cannot be written: "),
@@ -128,7 +129,7 @@ def test_errors_are_one_line_with_the_right_code(
 
 def test_a_build_beside_another_is_exit_code_1(path: str, tmp_path: Path, capsys):
     (tmp_path / "l.zarr").mkdir()
-    with ledger.lock(tmp_path / "l.zarr"):
+    with ledger.lock(objects_at(tmp_path / "l.zarr")):
         assert simgen("build", path, tmp_path / "l.zarr", "--workers", 0) == 1
     assert "is being built by process" in capsys.readouterr().err
 

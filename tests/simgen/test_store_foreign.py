@@ -21,7 +21,8 @@ BUCKET = "t10_16x24"
 @pytest.fixture(scope="module")
 def row(finished: Path) -> dict:
     """Catalog row of the bucket's first episode."""
-    rows = pq.read_table(finished / "catalog.parquet").to_pylist()
+    (catalog,) = finished.glob("tables/catalog-*.parquet")
+    rows = pq.read_table(catalog).to_pylist()
     return next(row for row in rows if row["bucket"] == BUCKET)
 
 
@@ -58,14 +59,15 @@ def test_dask_reads_by_shards(finished: Path, row: dict, rgb: np.ndarray):
 
 
 def test_parquet_tables(finished: Path):
-    catalog = pq.read_table(finished / "catalog.parquet")
+    told = json.loads((finished / "versions" / "000001.json").read_bytes())["tables"]
+    catalog = pq.read_table(finished / told["catalog"]["key"])
     assert catalog.num_rows == 9
     assert catalog.column("index").to_pylist() == [0, 1, 2, 3, 4, 6, 7, 8, 9]
-    events = pq.read_table(finished / "events.parquet")
+    events = pq.read_table(finished / told["events"]["key"])
     assert set(events.column("episode_id").to_pylist()) == set(
         catalog.column("episode_id").to_pylist()
     )
-    (rejected,) = pq.read_table(finished / "quarantine.parquet").to_pylist()
+    (rejected,) = pq.read_table(finished / told["quarantine"]["key"]).to_pylist()
     assert rejected["index"] == fake_episodes.REJECTED
     assert rejected["reasons"] == ["too dark", "too slow"]
 

@@ -14,6 +14,7 @@ from simgen.build import build
 from simgen.store.arrays import _flow
 from simgen.store.reader import UnreadableError
 from simgen.store.shard import IntegrityError
+from simgen.store.versions import UnknownVersionError
 
 RECIPE = fake_episodes.recipe()
 FIRST = RECIPE.episode_id(0)
@@ -109,7 +110,7 @@ def test_verify_on_read_sees_swapped_objects(dataset: Path):
 
 
 def test_unfinished_and_unknown_folders_are_refused(dataset: Path, tmp_path: Path):
-    (dataset / "complete.json").unlink()
+    (dataset / "versions" / "000001.json").unlink()
     with pytest.raises(UnreadableError, match="unfinished; run the same `simgen build` again"):
         simgen.open(dataset)
     with pytest.raises(UnreadableError, match="no dataset"):
@@ -119,28 +120,38 @@ def test_unfinished_and_unknown_folders_are_refused(dataset: Path, tmp_path: Pat
         simgen.open(tmp_path)
 
 
-def test_a_newer_format_is_refused(dataset: Path):
+@pytest.mark.parametrize(
+    ("version", "todo"), [(99, "update physreel"), (2, "build its recipe again")]
+)
+def test_another_format_is_refused(dataset: Path, version: int, todo: str):
     root = json.loads((dataset / "zarr.json").read_text())
-    root["attributes"]["format_version"] = 99
+    root["attributes"]["format_version"] = version
     (dataset / "zarr.json").write_text(json.dumps(root))
-    with pytest.raises(UnreadableError, match=r"format version 99; .* update physreel"):
+    with pytest.raises(UnreadableError, match=f"format version {version}; .* {todo}"):
         simgen.open(dataset)
 
 
-@pytest.mark.parametrize("name", ["catalog.parquet", "events.parquet", "quarantine.parquet"])
+def test_an_unknown_version_is_refused_with_those_there_are(dataset: Path):
+    with pytest.raises(UnknownVersionError, match="has no version 7; it has 1 "):
+        simgen.open(dataset, version=7)
+
+
+@pytest.mark.parametrize("name", ["catalog", "events", "quarantine"])
 def test_a_flipped_bit_in_a_table_is_refused(dataset: Path, name: str):
     """Parquet itself may read it as other words."""
-    data = bytearray((dataset / name).read_bytes())
+    (path,) = dataset.glob(f"tables/{name}-*")
+    data = bytearray(path.read_bytes())
     data[60] ^= 1
-    (dataset / name).write_bytes(data)
+    path.write_bytes(data)
     opened = simgen.open(dataset)
-    with pytest.raises(IntegrityError, match=f"{name} of .* not the one .*simgen build` again"):
+    with pytest.raises(IntegrityError, match=f"{path.name} of .* not the one .*simgen repair`"):
         opened.catalog, opened.events(), opened.quarantine
 
 
 def test_a_replaced_catalog_is_refused(dataset: Path, tmp_path: Path):
     other = tmp_path / "other.zarr"
     build(fake_episodes.recipe(3), other, workers=1, make=fake_episodes.make)
-    (dataset / "catalog.parquet").write_bytes((other / "catalog.parquet").read_bytes())
-    with pytest.raises(IntegrityError, match=r"catalog\.parquet .* not the one that was published"):
+    (mine,), (theirs,) = (place.glob("tables/catalog-*") for place in (dataset, other))
+    mine.write_bytes(theirs.read_bytes())
+    with pytest.raises(IntegrityError, match=r"catalog-\w+\.parquet .* not the one that was pub"):
         simgen.open(dataset).read(FIRST, "rgb")

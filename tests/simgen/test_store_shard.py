@@ -16,6 +16,7 @@ from zarr.storage import MemoryStore
 
 from simgen.store import metadata, shard
 from simgen.store.layout import ArraySpec, Bucket, shard_path
+from simgen.store.objects import objects_at
 
 VIDEO = ("time", "height", "width", "channel")
 ROWS = 4
@@ -59,8 +60,8 @@ def test_round_trip(spec: ArraySpec, seed: int, absent: set[int]):
     store, foreign = in_zarr(spec)
     store._store_dict[shard_path("b", spec, 0)] = default_buffer_prototype().buffer.from_bytes(data)
     with TemporaryDirectory() as folder:
-        (path := Path(folder) / "shard").write_bytes(data)
-        ours = shard.Shard(path, spec, ROWS)
+        (Path(folder) / "shard").write_bytes(data)
+        ours = shard.Shard(objects_at(folder), "shard", spec, ROWS)
         for r, x in enumerate(rows):
             start, stop = sorted((seed % (len(x) + 1), (seed * 7) % (len(x) + 1)))
             if r in absent:
@@ -110,7 +111,7 @@ def test_damage_is_an_error_never_data(tmp_path: Path, damage, message: str):
     path = tmp_path / "shard"
     path.write_bytes(damage(shard.assemble(spec, ROWS, {0: shard.encode_episode(spec, row)})))
     with pytest.raises(shard.IntegrityError, match=message):
-        shard.Shard(path, spec, ROWS).read(0, 0, 8)
+        shard.Shard(objects_at(tmp_path), "shard", spec, ROWS).read(0, 0, 8)
 
 
 def test_wrong_shape_is_refused_with_both():

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import fake_episodes
 import pytest
 
 import simgen
-from simgen.store import metadata
+from simgen.store import metadata, versions
+from simgen.store.catalog import parquet
 from simgen.store.inspect import inspect, summary
+from simgen.store.objects import objects_at
 from simgen.store.reader import UnreadableError
 from simgen.store.shard import IntegrityError
 from simgen.store.verify import verify
+from simgen.store.versions import TABLE_NAMES
 
 BUCKET = "t10_16x24"
 
@@ -34,15 +38,6 @@ def test_a_whole_dataset_has_no_problems(finished: Path):
     assert report.intact
     assert report.problems == ()
     assert (report.episodes, len(report.resimulated)) == (9, 9)
-
-
-def test_an_older_format_is_not_taken_for_damage(dataset: Path):
-    root = dataset / "zarr.json"
-    held = json.loads(root.read_bytes())
-    held["attributes"]["format_version"] -= 1
-    root.write_text(json.dumps(held))
-    with pytest.raises(ValueError, match=r"has format version 1, and only 2 can be verified here"):
-        verify(dataset)
 
 
 @pytest.mark.parametrize("array", ["rgb", "flow", "position", "state", "body_mask"])
@@ -83,13 +78,16 @@ def test_swapped_objects_name_both_parts(dataset: Path):
 
 
 @pytest.mark.parametrize(
-    "key",
-    ["catalog.parquet", "events.parquet", "quarantine.parquet", f"{BUCKET}/rgb/zarr.json",
+    "pattern",
+    [*(f"tables/{name}-*" for name in TABLE_NAMES), f"{BUCKET}/rgb/zarr.json",
      f"parts/{BUCKET}-000000.json"],
 )  # fmt: skip
-def test_damaged_tables_markers_and_metadata_are_named(dataset: Path, key: str):
-    flip(dataset / key, 40)
-    assert key in [problem.key for problem in verify(dataset).problems]
+def test_damaged_tables_markers_and_metadata_are_named(dataset: Path, pattern: str):
+    (path,) = dataset.glob(pattern)
+    flip(path, 40)
+    assert [problem.key for problem in verify(dataset).problems] == [
+        path.relative_to(dataset).as_posix()
+    ]
 
 
 @pytest.mark.parametrize("key", [f"{BUCKET}/zarr.json", "zarr.json"])
@@ -103,49 +101,29 @@ def test_objects_are_checked_where_their_description_is_damaged(dataset: Path, k
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ('"episodes": 9', '"episodes": 8', "says episodes 8, the parts say 9"),
-        ('"bytes": ', '"bytos": ', "complete.json is damaged; run the same `simgen build` again"),
-        ('"objects"', '"objekts"', "complete.json is damaged; run the same `simgen build` again"),
-        ('"recipe_hash": "', '"recipe_hash": "f', "says recipe_hash f"),
-        ('rgb/zarr.json": {', 'rgb/zerr.json": {', "rgb/zarr.json: is no metadata"),
-        ("{", "", "complete.json is damaged; run the same `simgen build` again"),
-    ],
+    ("old", "new"), [('"episodes": 9', '"episodes": 8'), ('"bytes": ', '"bytos": '), ("{", "")]
 )
-def test_a_damaged_completion_marker_is_found(dataset: Path, old: str, new: str, said: str):
-    path = dataset / "complete.json"
+def test_a_damaged_version_is_found(dataset: Path, old: str, new: str):
+    path = dataset / "versions" / "000001.json"
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
-    try:
-        found = "\n".join(map(str, verify(dataset).problems))
-    except IntegrityError as error:
-        found = str(error)
-    assert said in found
+    with pytest.raises(IntegrityError, match=r"versions/000001\.json is damaged; run .*repair"):
+        verify(dataset)
 
 
-def test_a_catalog_that_disagrees_with_the_parts(dataset: Path):
-    """Someone exchanges the catalog and even mends the completion marker."""
-    import pyarrow.parquet as pq
-
-    from simgen.store import writer
-    from simgen.store.catalog import parquet
-
-    table = pq.read_table(dataset / "catalog.parquet")
-    data = parquet(table.slice(1))
-    (dataset / "catalog.parquet").write_bytes(data)
-    complete = json.loads((dataset / "complete.json").read_text())
-    complete["objects"]["catalog.parquet"] = writer.describe(data)
-    (dataset / "complete.json").write_text(json.dumps(complete))
-    (problem,) = verify(dataset).problems
-    assert str(problem) == "catalog.parquet: disagrees with the parts: 8 rows, not 9"
-
-
-def test_a_marker_of_another_build_is_named(dataset: Path):
-    (dataset / "parts" / f"{BUCKET}-000099.json").write_text("{}")
-    (problem,) = verify(dataset).problems
-    assert "no part of the published dataset" in problem.what
+def test_a_version_that_disagrees_with_the_parts(dataset: Path):
+    """Someone exchanges the catalog and even mends the version and its hash."""
+    out = objects_at(dataset)
+    version = versions.read(out)
+    data = parquet(versions.table(out, version, "catalog").slice(1))
+    entries, files = versions.describe_tables({"catalog": data})
+    out.put(files)
+    forged = replace(version, episodes=8, tables=version.tables | entries)
+    out.put({"versions/000001.json": forged.to_bytes()})
+    table, count = sorted(verify(dataset).problems, key=lambda problem: problem.key)
+    assert "disagrees with the parts: 8 rows, not 9" in str(table)
+    assert "versions/000001.json: says episodes 8, the parts say 9" in str(count)
 
 
 def test_simulating_again_finds_what_hashes_cannot(dataset: Path):
@@ -176,7 +154,7 @@ def test_simulating_again_elsewhere_is_refused(dataset: Path, monkeypatch: pytes
 
 
 def test_an_unfinished_dataset_cannot_be_verified(dataset: Path):
-    (dataset / "complete.json").unlink()
+    (dataset / "versions" / "000001.json").unlink()
     with pytest.raises(UnreadableError, match="unfinished"):
         verify(dataset)
 
@@ -195,17 +173,18 @@ def test_inspect_counts(finished: Path):
 
 
 def test_inspect_says_what_is_missing(dataset: Path):
-    (dataset / "complete.json").unlink()
+    (dataset / "versions" / "000001.json").unlink()
     (dataset / "parts" / f"{BUCKET}-000000.json").unlink()
     facts = inspect(dataset)
     assert (facts["complete"], facts["missing"]) == (False, 3)
     assert "unfinished: 3 episodes missing" in summary(facts)
-    with pytest.raises(UnreadableError, match="no physreel dataset"):
+    with pytest.raises(UnreadableError, match="is no dataset"):
         inspect(dataset / "parts")
 
 
-@pytest.mark.parametrize("key", [f"parts/{BUCKET}-000000.json", "events.parquet"])
-def test_inspect_names_what_is_damaged(dataset: Path, key: str):
-    (dataset / key).write_bytes(b"half")
-    with pytest.raises(IntegrityError, match=f"{key} is .*damaged; run the same `simgen build`"):
+@pytest.mark.parametrize("pattern", [f"parts/{BUCKET}-000000.json", "tables/events-*"])
+def test_inspect_names_what_is_damaged(dataset: Path, pattern: str):
+    (path,) = dataset.glob(pattern)
+    path.write_bytes(b"half")
+    with pytest.raises(IntegrityError, match=f"{path.name} .*simgen repair`"):
         inspect(dataset)

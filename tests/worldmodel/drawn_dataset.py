@@ -39,7 +39,7 @@ class DrawnDataset:
             "episode_id": clip.episode_id, "index": index, "seed": 1000 + index, "family": "drawn",
             "split": split, "frame_rate_hz": RATE_HZ, "bodies": json.dumps(bodies),
             "caption_dense": f"{len(clip.objects)} balls roll <fast> & bounce.",
-            "hashes": json.dumps({"rgb": "0", "segmentation": "0"}), "recipe_hash": "d" * 64,
+            "hashes": json.dumps({"rgb": "0", "segmentation": "0"}), "content_hash": "d" * 64,
         }  # fmt: skip
 
     def read(self, episode_id, channel, start=0, stop=None):

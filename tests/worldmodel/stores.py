@@ -16,7 +16,7 @@ class FakeStore:
         self.rows = [
             {
                 "episode_id": f"e{i}", "seed": 100 + i, "split": split,
-                "bucket": f"t{frames}_{size}x{size}", "recipe_hash": "abc",
+                "bucket": f"t{frames}_{size}x{size}", "content_hash": "abc",
                 "hashes": json.dumps({"rgb": f"r{i}", "flow": f"f{i}", "segmentation": f"s{i}"}),
             }
             for i, split in enumerate(names)

@@ -15,6 +15,7 @@ import worldmodel.evaluate
 import worldmodel.train
 from simgen.build import build
 from simgen.recipe import load
+from simgen.store import reader
 from simgen.terminal import DONE, FAILED, INTEGRITY, INTERRUPTED, USAGE, run
 from worldmodel.checkpoint import CheckpointError
 from worldmodel.cli import app, exit_code
@@ -56,7 +57,7 @@ def judged(store, trained, tmp_path_factory) -> Path:
 def test_a_verdict_on_a_built_dataset_holds_every_clip_row_and_horizon(judged, store):
     verdict = json.loads((judged / "verdict.json").read_text())
     table = pq.read_table(judged / "metrics.parquet")
-    catalog = pq.read_table(store / "catalog.parquet")
+    catalog = reader.open(store).catalog
     asked = catalog.filter(pc.equal(catalog["split"], "test"))["episode_id"].to_pylist()
     assert verdict["clips"] == len(asked) > 0
     assert set(table["episode_id"].to_pylist()) == set(asked)
