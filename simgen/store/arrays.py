@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
 from simgen.episode import Episode
-from simgen.store.layout import ArraySpec
-
-STILL_PX = np.float32(2**-14)  # flow below this is stored as 0
+from simgen.store.rounding import to_half, to_signed, to_steps
+from simgen.store.specs import FLOW_STEP_PX, ArraySpec
 
 
 def stored_arrays(
@@ -82,31 +82,16 @@ def _padded(array: np.ndarray, spec: ArraySpec, episode: Episode) -> np.ndarray:
     return out
 
 
-def _half(array: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):  # beyond 65,504 m is sky
-        return np.asarray(array).astype(np.float16)
-
-
-def _flow(array: np.ndarray) -> np.ndarray:
-    """Rounding noise of still pixels is below float16's normal numbers: four times as slow."""
-    with np.errstate(over="ignore"):  # a point that passes the camera: infinite as it is in float16
-        return np.where(np.abs(array) < STILL_PX, np.float32(0), array).astype(np.float16)
-
-
 def _bytes(array: np.ndarray) -> np.ndarray:
     return np.asarray(array, np.uint8)
 
 
-def _signed(array: np.ndarray) -> np.ndarray:
-    scaled = np.multiply(array, np.float32(127), dtype=np.float32)
-    return np.rint(scaled, out=scaled).astype(np.int8)
-
-
+_steps = partial(to_steps, step=FLOW_STEP_PX)
 _CHANNELS = {
     "rgb": _bytes,
-    "depth": _half,
+    "depth": to_half,
     "segmentation": _bytes,
-    "normals": _signed,
-    "flow": _flow,
-    "backward_flow": _flow,
+    "normals": to_signed,
+    "flow": _steps,
+    "backward_flow": _steps,
 }
