@@ -43,14 +43,11 @@ class Bound(NamedTuple):
     relative: float = 0.0
 
     def holds(self, stored: np.ndarray, made: np.ndarray) -> np.ndarray:
-        """Where it does; NaN is stored as NaN, and infinity as itself.
-
-        Made numbers beyond what the stored type can hold are stored as infinity of their sign.
-        """
+        """Where it does; NaN must be stored as NaN, and infinity as itself."""
         stored, made = np.asarray(stored, np.float64), np.asarray(made, np.float64)
-        allowed = np.maximum(self.absolute, self.relative * np.abs(made))
         with np.errstate(invalid="ignore"):
-            near = np.abs(stored - made) <= allowed
+            allowed = np.maximum(self.absolute, self.relative * np.abs(made))
+            near = np.isfinite(made) & (np.abs(stored - made) <= allowed)
         return near | (stored == made) | (np.isnan(stored) & np.isnan(made))
 
 

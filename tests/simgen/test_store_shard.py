@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import json
+from itertools import chain
 from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
+import fake_episodes
 import numpy as np
 import pytest
+import tensorstore
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
+from simgen.families import Limits
+from simgen.recipe import Video
+from simgen.renderers import CHANNELS
 from simgen.store import metadata, shard
-from simgen.store.layout import ArraySpec, Bucket, shard_path
+from simgen.store.codecs import BLOCK, Codec
+from simgen.store.layout import Bucket, array_specs, shard_path
 from simgen.store.objects import objects_at
+from simgen.store.specs import ArraySpec, state_specs, video_specs
 
 VIDEO = ("time", "height", "width", "channel")
 ROWS = 4
@@ -31,14 +41,22 @@ def specs(draw: st.DrawFn) -> ArraySpec:
     else:
         shape = tuple(draw(st.lists(size, min_size=1, max_size=3)))
         chunk, dims, kinds = shape, ("time", "body", "xyz")[: len(shape)], ["f8", "f4", "i4", "?"]
-    return ArraySpec("a", np.dtype(draw(st.sampled_from(kinds))), dims, shape, chunk, "m", "")
+    kind = np.dtype(draw(st.sampled_from(kinds)))
+    order = draw(st.sampled_from([(), tuple(draw(st.permutations(range(len(shape)))))]))
+    codec = Codec(
+        draw(st.sampled_from(["lz4", "lz4hc", "zstd"])),
+        draw(st.integers(1, 5)),
+        draw(st.sampled_from([1, kind.itemsize, 2 * kind.itemsize])),
+        draw(st.sampled_from([0, 256, BLOCK])),
+    )
+    return ArraySpec("a", kind, dims, shape, chunk, "m", "", codec, order)
 
 
 def random_rows(spec: ArraySpec, seed: int) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     return [
         rng.integers(0, 256, (*spec.shape, spec.dtype.itemsize), np.uint8).view(spec.dtype)[..., 0]
-        if spec.dtype.kind != "?"
+        if spec.dtype.kind != "b"
         else rng.integers(0, 2, spec.shape).astype(bool)
         for _ in range(ROWS - 1)
     ]
@@ -74,18 +92,44 @@ def test_round_trip(spec: ArraySpec, seed: int, absent: set[int]):
                 assert np.asarray(foreign[r]).tobytes() == x.tobytes()
 
 
-def test_inner_chunks_are_those_of_zarr_python():
-    spec = ArraySpec("a", np.dtype("f2"), VIDEO, (10, 6, 4, 2), (8, 6, 4, 2), "px", "")
+def layouts() -> dict[str, ArraySpec]:
+    """Every array that a dataset can have, ten frames of 16 x 20."""
+    video = Video(frames=10, height=16, width=20, channels=CHANNELS)
+    most = Limits(bodies=3, joints=2, actions=2)
+    return {spec.name: spec for spec in (*video_specs(video, set(CHANNELS)),
+                                         *state_specs(video, most, 5, 2))}  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", layouts().values(), ids=layouts())
+def test_inner_chunks_are_those_of_zarr_python_and_tensorstore_reads_them(spec, tmp_path: Path):
     rows = random_rows(spec, 0)
-    store, foreign = in_zarr(spec)
+    group = zarr.create_group(tmp_path, path="b")
+    metadata._create_array(group, spec, Bucket("b", tuple(range(ROWS - 1)), ROWS, {}))
     with zarr.config.set({"array.write_empty_chunks": True}):
-        foreign[:] = np.stack(rows)
-    (key,) = [key for key in store._store_dict if key.endswith("c.0.0.0.0.0")]
-    written = store._store_dict[key].to_bytes()
-    for row in rows:
-        for chunk in shard.encode_episode(spec, row):
-            assert chunk in written
-    assert key == shard_path("b", spec, 0)
+        group[spec.name][:] = np.stack(rows)
+    written = (tmp_path / shard_path("b", spec, 0)).read_bytes()
+    chunks = {number: shard.encode_episode(spec, row) for number, row in enumerate(rows)}
+    for chunk in chain(*chunks.values()):
+        assert chunk in written
+    ours = shard.assemble(spec, ROWS, chunks)
+    assert shard.assemble(spec, ROWS, dict(reversed(chunks.items()))) == ours
+    (tmp_path / shard_path("b", spec, 0)).write_bytes(ours)
+    place = {"driver": "file", "path": f"{tmp_path}/b/{spec.name}/"}
+    theirs = tensorstore.open({"driver": "zarr3", "kvstore": place}, read=True).result()
+    assert np.asarray(theirs.read().result()).tobytes() == np.stack(rows).tobytes()
+
+
+def test_a_dataset_tells_how_its_arrays_are_stored():
+    recipe = fake_episodes.recipe()
+    files = metadata.metadata(recipe)
+    assert files["zarr.json"]
+    for bucket in ("t10_16x24", "t10_24x16"):
+        told = {"get": lambda key: files[key]}
+        specs = metadata.stored_specs(SimpleNamespace(**told), bucket)
+        assert specs == array_specs(recipe, bucket)
+    group = json.loads(files["t10_16x24/zarr.json"])["consolidated_metadata"]["metadata"]
+    assert group["flow"]["attributes"]["error_bound"] == {"absolute": 2**-7, "relative": 2**-11}
+    assert group["rgb"]["attributes"]["error_bound"] == {"absolute": 0.0, "relative": 0.0}
 
 
 def test_chunks_of_a_window_lie_together():
