@@ -13,9 +13,11 @@ from simgen.store import layout, metadata, versions, writer
 from simgen.store.layout import ArraySpec
 from simgen.store.objects import Objects, objects_at
 from simgen.store.shard import IntegrityError, Shard
+from simgen.store.tables import Table, open_table
 from simgen.store.versions import Version
 
-SHARDS_OPEN = 4096  # indices kept in memory, at most
+SHARDS_OPEN = 1024  # indices kept in memory, at most
+PLACES_KEPT = 4096  # of episodes that are read by name
 
 
 class UnreadableError(RuntimeError):
@@ -92,6 +94,8 @@ class Dataset:
         self.objects, self.version, self.verify_on_read = objects, version, verify_on_read
         self.attrs = attrs | {"recipe": version.recipe, "growth": list(version.growth)}
         self._groups: dict[str, dict[str, ArraySpec]] = {}
+        self._tables: dict[str, Table] = {}
+        self._place = lru_cache(maxsize=PLACES_KEPT)(self._find)
         self._shard = lru_cache(maxsize=SHARDS_OPEN)(self._open_shard)
 
     @property
@@ -122,13 +126,22 @@ class Dataset:
         """A row an episode that was rejected."""
         return self._table("quarantine")
 
+    def table(self, name: str) -> Table:
+        """catalog, events or quarantine, to be read in pieces: what a million episodes need.
+
+        Raises:
+            IntegrityError: As `catalog`, for the pieces that are read.
+        """
+        if name not in self._tables:
+            self._tables[name] = open_table(self.objects, self.version.tables[name])
+        return self._tables[name]
+
     def events(self, episode_id: str | None = None) -> pa.Table:
         """Events in order: of one episode, or of all."""
         if episode_id is None:
-            return self._events
-        self.row(episode_id)
-        start, stop = self._event_ranges.get(episode_id, (0, 0))
-        return self._events.slice(start, stop - start)
+            return self._table("events")
+        self._place(episode_id)
+        return self.table("events").where(_index(episode_id))
 
     def row(self, episode_id: str) -> dict:
         """The episode's catalog row, its JSON columns still text.
@@ -136,12 +149,16 @@ class Dataset:
         Raises:
             KeyError: It is not in the catalog.
         """
-        if (number := self._rows.get(episode_id)) is None:
+        return self._row(episode_id, None)
+
+    def _row(self, episode_id: str, columns: tuple[str, ...] | None) -> dict:
+        rows = self.table("catalog").where(_index(episode_id), columns).to_pylist()
+        if not rows or rows[0]["episode_id"] != episode_id:
             raise KeyError(
                 f"episode {episode_id!r} is not in the catalog of {self.url}; it was quarantined, "
                 "removed, or is of another dataset"
             )
-        return self.catalog.slice(number, 1).to_pylist()[0]
+        return rows[0]
 
     def bodies(self, episode_id: str) -> list[dict]:
         """The episode's bodies, in the order of every `body` axis."""
@@ -149,7 +166,7 @@ class Dataset:
 
     def channels(self, episode_id: str) -> tuple[str, ...]:
         """Arrays that hold the episode."""
-        return tuple(json.loads(self.row(episode_id)["hashes"]))
+        return self._place(episode_id)[2]
 
     def read(
         self, episode_id: str, channel: str, start: int = 0, stop: int | None = None
@@ -167,22 +184,33 @@ class Dataset:
             IndexError: The range is not inside the clip.
             IntegrityError: Bytes are missing or damaged; the message names episode and array.
         """
-        bucket, row, number, names = self._place(episode_id)
+        bucket, row, names = self._place(episode_id)
         if channel not in names:
             raise KeyError(f"episode {episode_id!r} has no {channel!r}; it has {', '.join(names)}")
-        spec = self._specs(bucket)[channel]
+        spec = self.specs(bucket)[channel]
         stop = spec.shape[0] if stop is None else stop
         if not 0 <= start <= stop <= spec.shape[0]:
             raise IndexError(
                 f"{channel} {start}..{stop} of episode {episode_id!r}; it has 0..{spec.shape[0]}"
             )
+        out = np.empty((stop - start, *spec.shape[1:]), spec.dtype)
         try:
-            return self._shard(bucket, channel, number).read(row, start, stop)
+            self.read_into(out, bucket, row, channel, start)
         except IntegrityError as error:
             raise IntegrityError(
                 f"episode {episode_id!r}, array {channel!r}: {error}; "
                 f"run `simgen verify {self.url}`"
             ) from None
+        return out
+
+    def read_into(self, out: np.ndarray, bucket: str, row: int, channel: str, start: int) -> None:
+        """Fill `out` with entries from `start` of a row of a bucket's array: the loader's way in.
+
+        Raises:
+            IntegrityError: Bytes are missing or damaged, or the row holds no episode.
+        """
+        number, inside = divmod(row, self._rows_per_part)
+        self._shard(bucket, channel, number).read_into(out, inside, start)
 
     def state(self, episode_id: str) -> tuple[list[int], np.ndarray]:
         """Frames of the restorable states, and the states without padding (keyframe, state)."""
@@ -190,45 +218,23 @@ class Dataset:
         state = self.read(episode_id, "state")
         return row["state_frames"], state[: len(row["state_frames"]), : row["state_size"]]
 
-    @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {name: n for n, name in enumerate(self.catalog.column("episode_id").to_pylist())}
-
-    @cached_property
-    def _events(self) -> pa.Table:
-        return self._table("events")
-
-    @cached_property
-    def _event_ranges(self) -> dict[str, tuple[int, int]]:
-        ranges: dict[str, tuple[int, int]] = {}
-        for number, name in enumerate(self._events.column("episode_id").to_pylist()):
-            ranges[name] = (ranges.get(name, (number, 0))[0], number + 1)
-        return ranges
-
-    @cached_property
-    def _places(self) -> dict[str, tuple[str, int, int, tuple[str, ...]]]:
-        return {}
-
-    def _place(self, episode_id: str) -> tuple[str, int, int, tuple[str, ...]]:
-        """Bucket, row in its part's shard, part number and array names of an episode."""
-        if (place := self._places.get(episode_id)) is None:
-            row = self.row(episode_id)
-            number, inside = divmod(row["row"], self._rows_per_part)
-            names = tuple(json.loads(row["hashes"]))
-            place = self._places[episode_id] = (row["bucket"], inside, number, names)
-        return place
+    def _find(self, episode_id: str) -> tuple[str, int, tuple[str, ...]]:
+        """Bucket, row in its arrays, and array names of an episode."""
+        row = self._row(episode_id, ("episode_id", "bucket", "row", "channels"))
+        return row["bucket"], row["row"], tuple(row["channels"].split())
 
     @property
     def _rows_per_part(self) -> int:
         return self.attrs["episodes_per_part"]
 
-    def _specs(self, bucket: str) -> dict[str, ArraySpec]:
+    def specs(self, bucket: str) -> dict[str, ArraySpec]:
+        """A bucket's arrays by name."""
         if bucket not in self._groups:
             self._groups[bucket] = metadata.stored_specs(self.objects, bucket)
         return self._groups[bucket]
 
     def _open_shard(self, bucket: str, channel: str, number: int) -> Shard:
-        spec = self._specs(bucket)[channel]
+        spec = self.specs(bucket)[channel]
         key = layout.shard_path(bucket, spec, number)
         if self.verify_on_read:
             marker = json.loads(self.objects.get(layout.marker_path(bucket, number)))
@@ -242,3 +248,9 @@ class Dataset:
 
     def _table(self, name: str) -> pa.Table:
         return versions.table(self.objects, self.version, name)
+
+
+def _index(episode_id: str) -> int:
+    """Where an episode stands in the catalog's order; -1: that is no episode's name."""
+    digits = episode_id.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() else -1

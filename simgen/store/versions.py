@@ -20,9 +20,10 @@ from simgen.store import writer
 from simgen.store.layout import FORMAT_VERSION, VERSIONS, canonical_json, table_path, version_path
 from simgen.store.objects import Objects
 from simgen.store.shard import IntegrityError
+from simgen.store.tables import MEND
+from simgen.store.tables import describe as describe_table
 
 TABLE_NAMES = ("catalog", "events", "quarantine", "removed", "parts")
-MEND = "run `simgen repair` to mend it"
 
 
 class ConflictError(RuntimeError):
@@ -35,7 +36,8 @@ class UnknownVersionError(LookupError):
 
 @dataclass(frozen=True)
 class Version:
-    """One state of a dataset. `tables` and `metadata` say of each object its bytes and xxh3."""
+    """One state of a dataset. `tables` and `metadata` say of each object its bytes and xxh3; tables
+    also of their footers, by which they are read in pieces."""
 
     version: int
     change: dict[str, Any]  # kind: build, add, remove, ...; and what is to be said of it
@@ -45,7 +47,7 @@ class Version:
     quarantined: int
     removed: int
     bytes: int  # of its parts' objects
-    tables: dict[str, dict[str, Any]]  # name -> key, bytes, xxh3
+    tables: dict[str, dict[str, Any]]  # name -> key, bytes, xxh3, footer_bytes, footer_xxh3
     metadata: dict[str, dict[str, Any]] = field(default_factory=dict)  # key -> bytes, xxh3
     format_version: int = FORMAT_VERSION
 
@@ -119,7 +121,7 @@ def describe_tables(tables: Mapping[str, bytes]) -> tuple[dict[str, dict], dict[
     """Each table's entry in a version, and its object by key."""
     entries, objects = {}, {}
     for name, data in tables.items():
-        told = writer.describe(data)
+        told = describe_table(data)
         key = table_path(name, told["xxh3"])
         entries[name] = {"key": key, **told}
         objects[key] = data
