@@ -11,7 +11,7 @@ from simgen.cameras import Shot, project
 from simgen.events import Event, find_events
 from simgen.families import Outcome
 from simgen.motion import Change, Motion, centre_velocity
-from simgen.renderers.raycast import silhouette_areas
+from simgen.renderers.raycast import areas
 from simgen.scene import Scene
 
 __all__ = ["Event", "Truth", "measure", "momentum"]
@@ -49,10 +49,9 @@ def measure(
         change: A twin's; it becomes an event.
     """
     frames, height, width, _ = segmentation.shape
-    track, depth, whole = (np.concatenate(rows) for rows in zip(
+    track, depth, area, whole = (np.concatenate(rows) for rows in zip(
         *(seen_by(shot, scene, motion, segmentation) for shot in shots), strict=True
     ))  # fmt: skip
-    area = pixel_counts(segmentation, len(scene.bodies))
     with np.errstate(invalid="ignore", divide="ignore"):
         # a renderer other than the silhouettes' own may show a pixel more along an edge
         visibility = np.where(whole > 0, np.minimum(area / whole, 1.0), np.nan)
@@ -74,16 +73,14 @@ def measure(
 
 def seen_by(
     shot: Shot, scene: Scene, motion: Motion, segmentation: UInt8[np.ndarray, "time height width 1"]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tracks (time body 2), their depths and the silhouettes' areas (time body) in one shot."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Tracks (time body 2), their depths, and visible and whole areas (time body) in one shot."""
     moved = motion.window(shot.first_frame, shot.frames)
     track, depth = project(moved.centre_of_mass[: shot.frames], shot.cameras)
     labels = segmentation[shot.first_frame : shot.first_frame + shot.frames]
     height, width = labels.shape[1:3]
-    whole = silhouette_areas(
-        scene, moved, shot.cameras, height=height, width=width, segmentation=labels
-    )
-    return track, depth, whole
+    size = {"height": height, "width": width}
+    return track, depth, *areas(scene, moved, shot.cameras, **size, segmentation=labels)
 
 
 def pixel_counts(

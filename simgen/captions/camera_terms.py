@@ -59,7 +59,7 @@ def camera_facts(track: CameraTrack, frames: int, *, frame_rate_hz: float = 24.0
     position, focal = track.position[:frames], track.intrinsics[:frames, 0]
     matrix = rotation_matrix(track.quaternion[:frames])
     steps = steps_of(position, matrix, focal)
-    labels = [label(steps, i) for i in range(frames - 1)]
+    labels = labels_of(steps)
     shake = 0.0
     if sum(name == MIXED for name in labels) > SHAKY * len(labels):
         name, shake = hand_move(position, matrix, focal, frame_rate_hz)
@@ -90,16 +90,20 @@ def steps_of(position: np.ndarray, matrix: np.ndarray, focal: np.ndarray) -> Ste
     )
 
 
-def label(steps: Steps, i: int) -> str:
-    """The move that one exact step belongs to; static for none, moving for more than one."""
+def labels_of(steps: Steps) -> list[str]:
+    """The move of each exact step; static for none, moving for more than one."""
+    angles, ways = (np.sqrt((rows * rows).sum(-1)) for rows in (steps.turn, steps.shift))
+    moving = (angles > EXACT_RAD) | (ways > EXACT_M) | (np.abs(steps.zoom) > EXACT_ZOOM)
+    lengths = zip(moving.tolist(), angles.tolist(), ways.tolist(), strict=True)
+    return [label(steps, i, a, w) if moves else "static" for i, (moves, a, w) in enumerate(lengths)]
+
+
+def label(steps: Steps, i: int, angle: float, way: float) -> str:
+    """The move that one step, which turns by `angle` and travels by `way`, belongs to."""
     turn, shift = steps.turn[i], steps.shift[i]
-    angle, way = float(np.linalg.norm(turn)), float(np.linalg.norm(shift))
     turns, travels = angle > EXACT_RAD, way > EXACT_M
-    zooms = abs(steps.zoom[i]) > EXACT_ZOOM
-    if zooms:
+    if abs(steps.zoom[i]) > EXACT_ZOOM:
         return MIXED if turns or travels else f"zoom_{'in' if steps.zoom[i] > 0 else 'out'}"
-    if not turns and not travels:
-        return "static"
     right, ahead = steps.right[i], steps.ahead[i]
     if turns and travels:
         level = abs(turn[2]) > ALONG * angle and abs(shift[2]) < (1 - ALONG) * way + EXACT_M

@@ -85,7 +85,7 @@ def render(
     return {name: out[name] for name in channels}
 
 
-def silhouette_areas(
+def areas(
     scene: Scene,
     motion: Motion,
     cameras: CameraTrack,
@@ -93,8 +93,8 @@ def silhouette_areas(
     height: int,
     width: int,
     segmentation: UInt8[np.ndarray, "time height width 1"] | None = None,
-) -> Int32[np.ndarray, "time body"]:
-    """Pixels of each body's whole silhouette inside the picture, as if nothing stood in front.
+) -> tuple[Int32[np.ndarray, "time body"], Int32[np.ndarray, "time body"]]:
+    """Pixels of each body: those that show, and its whole silhouette's inside the picture.
 
     What shows is counted in the segmentation; a body is traced again only where something shows
     that may stand in front of it, and only in frames in which it or the camera has moved.
@@ -107,13 +107,13 @@ def silhouette_areas(
         segmentation = render(scene, motion, cameras, **size)["segmentation"]
     table = pack(scene)
     geoms, views, bounds = _frames(scene, table, motion, cameras, height, width)
-    out = np.zeros((len(views), len(scene.bodies)), np.int32)
+    visible, whole = np.zeros((2, len(views), len(scene.bodies)), np.int32)
     kernel.silhouettes(
         geoms, views, table.kind, table.body, bounds.boxes, bounds.outlines,
         np.ascontiguousarray(segmentation), hiders(table, geoms, len(scene.bodies)),
-        _unchanged(motion, cameras), out,
+        _unchanged(motion, cameras), visible, whole,
     )  # fmt: skip
-    return out
+    return visible, whole
 
 
 def _unchanged(motion: Motion, cameras: CameraTrack) -> UInt8[np.ndarray, "time body"]:

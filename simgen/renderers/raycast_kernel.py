@@ -934,10 +934,14 @@ def draw(
 def _note_labels(row, present, shown):
     """Which labels each chunk of a row shows, as 256 bits, and how many pixels of each."""
     present[:] = NO_LABELS
-    for x in range(len(row)):
-        label = row[x]
-        shown[label] += 1
-        present[x // LANES, label >> 6] |= ONE_LABEL << np.uint64(label & 63)
+    x, width = 0, len(row)
+    while x < width:  # runs: a row shows few labels
+        start, label = x, row[x]
+        while x < width and row[x] == label:
+            x += 1
+        shown[label] += x - start
+        for c in range(start // LANES, (x - 1) // LANES + 1):
+            present[c, label >> 6] |= ONE_LABEL << np.uint64(label & 63)
 
 
 @jit
@@ -950,8 +954,10 @@ def _count_behind(v, row, mine, x, count):
 
 
 @jit
-def silhouettes(geoms, views, kinds, bodies, boxes, outlines, segmentation, hides, unchanged, out):
-    """Pixels of each body's whole silhouette, hidden ones too: out (time, body) int32.
+def silhouettes(
+    geoms, views, kinds, bodies, boxes, outlines, segmentation, hides, unchanged, visible, out
+):
+    """Pixels of each body: those that show, and its whole silhouette's, hidden ones too.
 
     What shows is counted; a body is traced alone only in chunks that show a label which may hide
     it.
@@ -962,6 +968,7 @@ def silhouettes(geoms, views, kinds, bodies, boxes, outlines, segmentation, hide
         segmentation: (time, height, width, 1) uint8 of the whole scene.
         hides: (time, body, 4) uint64, a bit for each label that may stand in front of the body.
         unchanged: (time, body) uint8, 1 where the body is seen just as in the frame before.
+        visible, out: (time, body) int32, zeros.
     """
     height, width = segmentation.shape[1:3]
     chunks = (width + LANES - 1) // LANES
@@ -1005,6 +1012,7 @@ def silhouettes(geoms, views, kinds, bodies, boxes, outlines, segmentation, hide
                     count = min(LANES, width - c * LANES)
                     out[t, body] += _count_behind(s[c], row, body + 1, c * LANES, count)
         for body in range(out.shape[1]):
+            visible[t, body] = shown[body + 1]
             out[t, body] = (
                 out[t - 1, body] if unchanged[t, body] else out[t, body] + shown[body + 1]
             )

@@ -13,7 +13,7 @@ from simgen.families import Setting
 from simgen.motion import Motion, SimulationError
 from simgen.recipe.tables import SceneRecipe, Video
 from simgen.renderers.packing import pack, world_frames
-from simgen.renderers.raycast import silhouette_areas
+from simgen.renderers.raycast import areas
 from simgen.scene import Body, Geom, Light, Material, Scene
 
 GREY, RED = Material("grey", (0.5, 0.5, 0.5)), Material("red", (0.8, 0.1, 0.1))
@@ -209,6 +209,6 @@ def test_mean_silhouettes_are_those_of_the_renderer(kind):
         np.tile([0.0, 0.0, away], (301, 1)), np.tile([1.0, 0, 0, 0], (301, 1)),
         np.tile([focal, focal, 64.0, 64.0], (301, 1)),
     )  # fmt: skip
-    seen = silhouette_areas(scene, motion, track, height=128, width=128)
+    _, seen = areas(scene, motion, track, height=128, width=128)
     mean = mean_silhouettes_m2(pack(scene))[0] * (focal / away) ** 2
     assert seen.mean() == pytest.approx(mean, rel=0.05)

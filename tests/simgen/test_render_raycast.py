@@ -9,8 +9,8 @@ import pytest
 from render_scenes import GREY, camera_of, motion_of, reference, scene_of, six
 
 from simgen.renderers import CHANNELS, render
+from simgen.renderers.raycast import areas
 from simgen.renderers.raycast import render as raycast
-from simgen.renderers.raycast import silhouette_areas
 from simgen.scene import Body, Geom, Light, Material, Scene
 
 H, W = 96, 136  # not a multiple of 16 lanes
@@ -245,9 +245,9 @@ def test_silhouette_areas_count_hidden_pixels(step):
     motion, cameras = motion_of(scene), camera_of(5, H, W, step=step)
     motion.quaternion[:, 8] = [1.0, 0.0, 0.0, 0.0]
     labels = render(scene, motion, cameras, height=H, width=W, channels=("segmentation",))
-    whole = silhouette_areas(scene, motion, cameras, height=H, width=W)
+    _, whole = areas(scene, motion, cameras, height=H, width=W)
     np.testing.assert_array_equal(whole, alone_areas(scene, motion, cameras))
-    again = silhouette_areas(scene, motion, cameras, height=H, width=W, **labels)
+    _, again = areas(scene, motion, cameras, height=H, width=W, **labels)
     np.testing.assert_array_equal(again, whole)
     shown = np.stack([(labels["segmentation"] == row + 1).sum((1, 2, 3)) for row in range(12)], 1)
     assert (shown <= whole).all()
@@ -258,7 +258,7 @@ def test_silhouette_areas_count_hidden_pixels(step):
 def test_silhouettes_of_still_bodies_are_those_of_the_first_frame():
     scene = crowd()
     motion, cameras = motion_of(scene, moving=False), camera_of(5, H, W)
-    whole = silhouette_areas(scene, motion, cameras, height=H, width=W)
+    _, whole = areas(scene, motion, cameras, height=H, width=W)
     np.testing.assert_array_equal(whole, np.repeat(whole[:1], 4, 0))
     np.testing.assert_array_equal(whole, alone_areas(scene, motion, cameras))
 
