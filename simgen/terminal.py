@@ -63,6 +63,9 @@ def working(what: str) -> Any:
 class ProgressBar:
     """Parts done on a terminal's stderr; nothing elsewhere. Enters as build's `progress`."""
 
+    def __init__(self, doing: str = "building"):
+        self.doing = doing
+
     def __enter__(self) -> Any:
         if not sys.stderr.isatty():
             return None
@@ -75,7 +78,7 @@ class ProgressBar:
         return self.step
 
     def step(self, report: Any, done: int, parts: int) -> None:
-        self.bar.update(self.task, completed=done, total=parts, description="building")
+        self.bar.update(self.task, completed=done, total=parts, description=self.doing)
 
     def __exit__(self, *error: object) -> None:
         if hasattr(self, "bar"):
