@@ -69,7 +69,7 @@ JOINTS = {
 }  # fmt: skip
 GREY = Material("grey", (0.5, 0.5, 0.5))
 JOINT_OF = {part: joint for joint, part in JOINTS.items()}
-Pose = Mapping[str, float]  # joint (without side) -> rad
+Pose = Mapping[str, float]  # joint, of both sides where it names none -> rad
 
 
 def _sides(segment: Segment) -> tuple[str, ...]:
@@ -232,8 +232,13 @@ class Gymnast:
         return tuple(servos)
 
     def targets(self, pose: Pose) -> Float64[np.ndarray, " actuator"]:
-        """The pose as one target per servo; joints that it does not name stay at 0."""
-        return np.array([pose.get(name.split("_")[-1], 0.0) for name in self.joints])
+        """The pose as one target per servo; joints that it does not name stay at 0.
+
+        A name with a side, such as `left_hip`, goes before the one of both sides.
+        """
+        return np.array(
+            [pose.get(name, pose.get(name.split("_")[-1], 0.0)) for name in self.joints]
+        )
 
     def planar(self, pose: Pose) -> Planar:
         """The pose in the torso's frame, as if seen from the side.

@@ -12,9 +12,10 @@ from simgen.captions.words import Words
 from simgen.families import Limits, Outcome
 from simgen.families.gymnast import GRIP_M, Gymnast, rotate
 from simgen.families.high_bar_routine import Plan, Routine
-from simgen.families.landing import HOLD_S, Judge, landing_phrases
+from simgen.families.landing import HOLD_S, STEP_M, Judge, landing_phrases
 from simgen.families.objects import PALETTE, Amount, Range, Size
 from simgen.motion import Motion
+from simgen.recipe.fields import within
 from simgen.scene import Body, Geom, Joint, Material, Scene, Vector3
 
 # The apparatus (FIG norms: bar 2.8 m over the floor, 2.4 m wide, mats of 0.2 m); the bar's spring
@@ -24,7 +25,7 @@ BAR_N_M, BAR_N_S_M, BAR_KG = 26_000.0, 120.0, 6.0
 MAT_M, MAT_X, MAT_HALF = 0.2, 2.0, (4.6, 1.5)
 PHYSICS_RATE_HZ = 720.0  # RK4: the swing differs by 0.01 degrees from that at 1200 Hz
 
-GIANT_S, REST_S = 2.0, 2.9  # what a giant takes, and everything else up to a held landing
+GIANT_S, REST_S = 1.75, 3.3  # what a giant takes, and everything else up to a held landing
 
 STEEL = Material("grey", (0.42, 0.44, 0.47))
 MAT = Material("blue", (0.05, 0.14, 0.50))
@@ -42,7 +43,11 @@ TURNS = "turns {somersaults:.1f} somersaults"
 WORDS = Words(
     opening=("swings on a high bar", "swings around a high bar"),
     outcomes={
-        "landed": (f"{TURNS} and lands on the feet", f"{TURNS} and stands"),
+        "landed": (
+            f"{TURNS} and lands on the feet",
+            f"{TURNS} and stands",
+            f"lets go after giant {{giants:.0f}}, {TURNS} and lands on the feet",
+        ),
         **landing_phrases(TURNS),
     },
     apparatus=("bar",),
@@ -57,7 +62,7 @@ class Parameters(BaseModel):
     height_m: Size = (1.58, 1.74)
     body_mass_index: Size = (22.0, 24.5)  # kg/m2
     strength: Size = (0.95, 1.10)  # times the servos' torque limits
-    giants: int = Field(default=1, ge=0, le=4)  # whole turns first; fewer in a shorter clip
+    giants: Annotated[tuple[int, int], within(0, 4)] = (1, 3)  # first; fewer in a shorter clip
     start_deg: Range = (-158.0, -148.0)  # of the body about the bar: -180 is a handstand
     start_speed_rad_s: Amount = (1.7, 2.2)
     tap: Amount = (0.92, 1.03)  # strength of arch and kick
@@ -67,6 +72,8 @@ class Parameters(BaseModel):
     pike_share: float = Field(default=0.4, ge=0, le=1)  # the others tuck
     open_s: Amount = (0.28, 0.40)  # before touchdown
     misjudgement_rad: float = Field(default=0.14, ge=0, le=3)  # of the turn, standard deviation
+    lost_share: float = Field(default=0.1, ge=0, le=1)  # of them lose count of the turn in the air
+    lost_rad: Amount = (1.1, 1.8)  # and misjudge it by this, either way
 
 
 class HighBar:
@@ -78,6 +85,7 @@ class HighBar:
     Parameters = Parameters
     outcomes = (
         "landed",
+        "stepped",
         "off_balance",
         "fell_forward",
         "fell_backward",
@@ -102,14 +110,14 @@ class HighBar:
         gymnast = Gymnast(height, mass, strength=float(rng.uniform(*p.strength)))
         fit = int((frames / frame_rate_hz - REST_S) // GIANT_S)
         plan = Plan(
-            giants=max(0, min(p.giants, fit)),
+            giants=max(0, min(int(rng.integers(p.giants[0], p.giants[1] + 1)), fit)),
             tap=float(rng.uniform(*p.tap)),
             release_deg=float(rng.uniform(*p.release_deg)),
             late_s=p.release_jitter_s * float(rng.uniform(-1, 1)),
             somersaults=int(rng.integers(p.somersaults[0], p.somersaults[1] + 1)),
             shape="pike" if rng.uniform() < p.pike_share else "tuck",
             open_s=float(rng.uniform(*p.open_s)),
-            misjudged_rad=p.misjudgement_rad * float(rng.normal()),
+            misjudged_rad=_misjudged(p, rng),
         )
         start, speed = float(rng.uniform(*p.start_deg)), float(rng.uniform(*p.start_speed_rad_s))
         sag = mass * 9.81 / BAR_N_M
@@ -141,9 +149,10 @@ class HighBar:
         )  # fmt: skip
 
     def outcome(self, scene: Scene, motion: Motion) -> Outcome:
-        """landed; off_balance: on the feet to the end, but about to fall; fell_forward,
-        fell_backward: touched down on the feet and did not stay on them; under_rotated,
-        over_rotated: something else came down first; unfinished: clip too short.
+        """landed; stepped: the same after a step; off_balance: on the feet to the end, but about to
+        fall; fell_forward, fell_backward: touched down on the feet and did not stay on them;
+        under_rotated, over_rotated: something else came down first; unfinished: clip too
+        short.
         """
         return _BarJudge(scene, motion, ground=("floor", "mat")).outcome()
 
@@ -213,6 +222,14 @@ def _cable(name: str, top: Vector3, foot: Vector3) -> Body:
     )
 
 
+def _misjudged(p: Parameters, rng: np.random.Generator) -> float:
+    """Turn that a gymnast believes to be missing and is not, rad."""
+    error = p.misjudgement_rad * float(rng.normal())
+    if rng.uniform() >= p.lost_share:
+        return error
+    return float(rng.choice((-1.0, 1.0)) * rng.uniform(*p.lost_rad))
+
+
 def clothes(rng: np.random.Generator) -> dict[str, Material]:
     top, trousers = str(rng.choice(TOPS)), str(rng.choice(list(TROUSERS)))
     skin, hair = SKINS[rng.integers(len(SKINS))], HAIRS[rng.integers(len(HAIRS))]
@@ -228,14 +245,18 @@ def clothes(rng: np.random.Generator) -> dict[str, Material]:
 class _BarJudge(Judge):
     """A landing after a release; Judge has the bounds."""
 
+    least_step_m = STEP_M
+
     def outcome(self) -> Outcome:
         release_s = self._release()
         if release_s is None:
             return Outcome("unfinished")
         bar = self.motion.position[:, self.names.index("bar")]
         x, z = (self.centre - bar)[:, 0], (self.centre - bar)[:, 2]
+        swing = np.degrees(np.unwrap(np.arctan2(x, -z)))
         margins = {
-            "release_deg": math.degrees(math.atan2(self.at(x, release_s), -self.at(z, release_s)))
+            "release_deg": math.degrees(math.atan2(self.at(x, release_s), -self.at(z, release_s))),
+            "giants": float((self.at(swing, release_s) - swing[0]) // 360),
         }
         events = [
             {"kind": "release", "start_s": release_s, "body_a": "left_forearm", "body_b": "bar",
@@ -245,6 +266,7 @@ class _BarJudge(Judge):
         if not len(touches) or self.end_s - touches["start_s"][0] < HOLD_S:
             return Outcome("unfinished", margins, tuple(events))
         margins |= self.flight(release_s, float(touches["start_s"][0]))
+        margins["step_m"] = self.step_m(touches)
         events.append(self.landing_event(touches))
         label, held_s = self.judged(touches)
         return Outcome(label, {**margins, "held_s": held_s}, tuple(events))

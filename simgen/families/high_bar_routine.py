@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simgen.families.gymnast import Gymnast, Pose, Sums
-from simgen.families.somersault import Aim, Flyer, Ground, Shape, wrapped
+from simgen.families.somersault import Aim, Balance, Flyer, Ground, Shape, wrapped
 from simgen.scene import Command, Observation
 
 # Giant: pose at angles of the mass centre about the bar, 0 hanging, -180 and 180 handstand. Arch
@@ -27,6 +27,7 @@ GIANT = {
     "neck": (0.1, 0.0, -0.2, -0.2, 0.0, 0.3, 0.2, 0.0, 0.0, 0.1),
 }
 POINTED = -1.0  # ankles while swinging
+BALANCE = Balance(steps=True)
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,12 @@ class Routine:
         self.gymnast, self.plan = gymnast, plan
         self.rows, self.bar, self.frame_s = rows, bar, frame_s
         self.flyer = Flyer(
-            gymnast, rows=rows, columns=columns, ground=Ground(mat_m), first_turn=-2 * np.pi
+            gymnast,
+            rows=rows,
+            columns=columns,
+            ground=Ground(mat_m),
+            first_turn=-2 * np.pi,
+            balance=BALANCE,
         )
         self.aim = Aim(
             2 * np.pi * (plan.somersaults + plan.giants), plan.shape, plan.open_s,

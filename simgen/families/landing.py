@@ -14,12 +14,15 @@ UPRIGHT_RAD = math.radians(45)  # trunk at the clip's end
 LOWEST_RAD = math.radians(75)  # trunk: beyond, a fall, unless it comes up again
 OVER_FEET_M = 0.25  # mass centre from the middle of the feet at the clip's end
 HOLD_S = 0.4  # of clip after touchdown, or nobody can say how it ended
+STEP_M = 0.10  # a foot that ends this far from where it came down has stepped
+SET_S = 0.10  # after its touchdown a foot lies flat; before, it may slide
 FLIGHT_S = 0.3  # without any touch is a flight
 
 
 def landing_phrases(turns: str) -> dict[str, tuple[str, ...]]:
     """Words for the Judge's labels of what is no landing, after the words for the turns."""
     return {
+        "stepped": (f"{turns}, lands and takes a step", f"{turns} and stands after a step"),
         "off_balance": (f"{turns}, comes down on the feet and loses balance",),
         "fell_forward": (f"{turns}, comes down on the feet and falls forwards",),
         "fell_backward": (f"{turns}, comes down on the feet and falls backwards",),
@@ -34,13 +37,15 @@ class Judge:
 
     Landed: from touchdown to the clip's end, at least HOLD_S, only feet touch the ground, and in
     the end the trunk is within UPRIGHT_RAD of upright, with the mass centre within over_feet_m of
-    the middle of the feet.
+    the middle of the feet. Stepped: the same, but a foot has ended least_step_m or more from where
+    it came down.
 
     Args:
         ground: Bodies that a gymnast can come down on.
     """
 
     over_feet_m = OVER_FEET_M
+    least_step_m = math.inf  # a family that tells steps from landings that stick has STEP_M
 
     def __init__(self, scene: Scene, motion: Motion, *, ground: tuple[str, ...]) -> None:
         self.scene, self.motion = scene, motion
@@ -99,6 +104,16 @@ class Judge:
         feet = self.motion.centre_of_mass[:, self.feet, 0].mean(axis=1)
         return self.at(self.centre[:, 0] - feet, time_s)
 
+    def step_m(self, touches: np.ndarray) -> float:
+        """How far the foot that moved more is, at the clip's end, from where it came down, m."""
+        moved = [0.0]
+        for foot in self.feet:
+            down_s = touches["start_s"][touches["body_b"] == foot]
+            if len(down_s):
+                x = self.motion.centre_of_mass[:, foot, 0]
+                moved.append(abs(float(x[-1]) - self.at(x, float(down_s[0]) + SET_S)))
+        return max(moved)
+
     def judged(self, touches: np.ndarray, *, sense: float = 1.0) -> tuple[str, float]:
         """The label, and for how long after touchdown it looked like a landing.
 
@@ -115,6 +130,7 @@ class Judge:
         stands = self.tilt[-1] <= UPRIGHT_RAD and abs(self.off_feet(self.end_s)) <= self.over_feet_m
         over_s = min([self.end_s, *others.tolist(), *([] if stands else low.tolist())])
         if over_s >= self.end_s:
-            return ("landed" if stands else "off_balance"), self.end_s - touch_s
+            landed = "stepped" if self.step_m(touches) >= self.least_step_m else "landed"
+            return (landed if stands else "off_balance"), self.end_s - touch_s
         forward = self.off_feet(min([self.end_s, *others.tolist()])) > 0
         return ("fell_forward" if forward else "fell_backward"), over_s - touch_s

@@ -12,7 +12,7 @@ from simgen.captions.words import Words
 from simgen.families import Limits, Outcome
 from simgen.families.gymnast import FIST_M, GRIP_M, SEGMENTS, SIDES, Gymnast, rotate
 from simgen.families.high_bar import FLOOR, MAT, STEEL, clothes
-from simgen.families.landing import HOLD_S, Judge, landing_phrases
+from simgen.families.landing import HOLD_S, STEP_M, Judge, landing_phrases
 from simgen.families.objects import Amount, Range, Size
 from simgen.families.rings_routine import Plan, Routine
 from simgen.families.somersault import Balance
@@ -29,7 +29,9 @@ GRIP_DOWN_M = 2 * RING_M  # from where the rope holds the ring to where the fist
 ROPE_KG, RING_KG = 1.0, 0.6
 ROPE_N_M, ROPE_N_S_M, ROPE_N_M_S = 25_000.0, 150.0, 2.0  # along it, and against swinging
 MAT_M, MAT_HALF = 0.2, (4.0, 1.25)
-BALANCES = {"front": Balance(), "back": Balance(feet_ahead_m=0.03)}
+BALANCES = {
+    "front": Balance(steps=True), "back": Balance(feet_ahead_m=0.03, steps=True)
+}  # fmt: skip
 
 WOOD = Material("brown", (0.40, 0.22, 0.09))
 STRAP = Material("white", (0.75, 0.74, 0.70))
@@ -74,8 +76,8 @@ class Rings:
     engines = ("mujoco",)
     Parameters = Parameters
     outcomes = (
-        "landed", "off_balance", "fell_forward", "fell_backward", "under_rotated", "over_rotated",
-        "unfinished",
+        "landed", "stepped", "off_balance", "fell_forward", "fell_backward", "under_rotated",
+        "over_rotated", "unfinished",
     )  # fmt: skip
     words = WORDS
 
@@ -151,9 +153,10 @@ class Rings:
         )  # fmt: skip
 
     def outcome(self, scene: Scene, motion: Motion) -> Outcome:
-        """landed; off_balance: on the feet to the end, but about to fall; fell_forward,
-        fell_backward: touched down on the feet and did not stay on them; under_rotated,
-        over_rotated: something else came down first; unfinished: clip too short.
+        """landed; stepped: the same after a step; off_balance: on the feet to the end, but about to
+        fall; fell_forward, fell_backward: touched down on the feet and did not stay on them;
+        under_rotated, over_rotated: something else came down first; unfinished: clip too
+        short.
         """
         return _RingsJudge(scene, motion, ground=("floor", "mat")).outcome()
 
@@ -243,6 +246,8 @@ def _rope(side: str, sign: float, *, swing: float, lean: float, stretch: float) 
 class _RingsJudge(Judge):
     """A landing after a release; Judge has the bounds."""
 
+    least_step_m = STEP_M
+
     def outcome(self) -> Outcome:
         release_s = self._release()
         if release_s is None:
@@ -261,6 +266,7 @@ class _RingsJudge(Judge):
         if not len(touches) or self.end_s - touches["start_s"][0] < HOLD_S:
             return Outcome("unfinished", margins, tuple(events))
         margins |= self.flight(release_s, float(touches["start_s"][0]))
+        margins["step_m"] = self.step_m(touches)
         margins["turn_deg"] = (
             360 * margins["somersaults"]
         )  # less than a whole one, as it hangs tilted

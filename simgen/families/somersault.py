@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from simgen.families.gymnast import SEGMENTS, Gymnast, Planar, Pose, Sums, pitch_of, rotate
+from simgen.families.stepping import Stepper
 from simgen.scene import Body, Material, Observation
 
 GRAVITY_M_S2 = 9.81
@@ -76,6 +77,7 @@ class Balance:
     soles_m: float = 0.12  # reach of the pressure from the middle of the soles
     knees_rad: float = 0.28  # closeness of the knees' target, as NEAR
     rise_s: float = 0.6  # what standing up takes
+    steps: bool = False  # where the soles cannot hold it
 
 
 @dataclass
@@ -111,6 +113,7 @@ class Flyer:
         self.ground, self.first_turn, self.balance = ground, first_turn, balance
         self.feet = [rows[gymnast.names.index(f"{side}_foot")] for side in ("left", "right")]
         self.reach = gymnast.planar(REACH)
+        self.stepper = Stepper(gymnast, rows=rows, columns=columns, ground_m=ground.height_m)
         self.begin()
 
     def begin(self) -> None:
@@ -118,6 +121,7 @@ class Flyer:
         self.opened = False
         self.fold: Pose | None = None
         self.touch_s: float | None = None
+        self.stepper.begin()
 
     def follow(self, seen: Observation) -> None:
         """Unwrap the turn of the trunk."""
@@ -224,7 +228,10 @@ class Flyer:
     def land(self, seen: Observation, sums: Sums) -> Pose:
         """Absorb in a squat, then stand up, the ankles steering the mass centre over the feet."""
         share = np.clip((seen.time_s - self.touch_s - SQUAT_S) / self.balance.rise_s, 0, 1)
-        return self.balanced(blend(SQUAT, STAND, float(share)), seen, sums)
+        still = self.balanced(blend(SQUAT, STAND, float(share)), seen, sums)
+        if not self.balance.steps:
+            return still
+        return self.stepper.pose(seen, sums, still, landed_s=seen.time_s - self.touch_s)
 
     def balanced(self, wanted: Pose, seen: Observation, sums: Sums, *, lean_m: float = 0.0) -> Pose:
         """The pose with ankles and arms that keep the mass centre lean_m in front of the feet."""

@@ -12,7 +12,7 @@ from simgen.captions.words import Words
 from simgen.families import Limits, Outcome
 from simgen.families.gymnast import GRIP_M, Gymnast, Pose
 from simgen.families.high_bar import FLOOR, MAT, STEEL, clothes
-from simgen.families.landing import HOLD_S, Judge
+from simgen.families.landing import HOLD_S, STEP_M, Judge, landing_phrases
 from simgen.families.objects import Amount, Range, Size
 from simgen.families.somersault import Aim, Balance, Flyer, Ground, start
 from simgen.motion import Motion
@@ -32,7 +32,7 @@ STRETCHED: Pose = {"shoulder": 0.35, "hip": 0.0, "waist": 0.0, "ankle": -0.9, "e
 SUPPORT: Pose = {"shoulder": 0.0, "hip": -0.05, "waist": -0.05, "ankle": -1.0, "elbow": -0.2,
                  "neck": -0.3}  # fmt: skip
 BIAS_RAD = 0.0  # turn added to the predicted one
-BALANCE = Balance(feet_ahead_m=-0.1)
+BALANCE = Balance(feet_ahead_m=-0.1, steps=True)
 
 
 TURNS = "turns {somersaults:.1f} somersaults off the table"
@@ -40,13 +40,8 @@ WORDS = Words(
     opening=("vaults over a table", "leaves the springboard and vaults"),
     outcomes={
         "landed": (f"{TURNS} and lands on the feet", f"{TURNS} and stands"),
-        "off_balance": (f"{TURNS}, comes down on the feet and loses balance",),
-        "fell_forward": (f"{TURNS}, comes down on the feet and falls forwards",),
-        "fell_backward": (f"{TURNS}, comes down on the feet and falls backwards",),
-        "under_rotated": (f"{TURNS}, too little, and misses the feet",),
-        "over_rotated": (f"{TURNS}, too much, and misses the feet",),
+        **landing_phrases(TURNS),
         "missed": ("misses the table with the hands",),
-        "unfinished": ("has not landed when the clip ends",),
     },
 )
 
@@ -118,8 +113,8 @@ class Vault:
     summary = "a gymnast's vault over the table"
     engines = ("mujoco",)
     outcomes = (
-        "landed", "off_balance", "fell_forward", "fell_backward", "under_rotated", "over_rotated",
-        "missed", "unfinished",
+        "landed", "stepped", "off_balance", "fell_forward", "fell_backward", "under_rotated",
+        "over_rotated", "missed", "unfinished",
     )  # fmt: skip
     Parameters = Parameters
     words = WORDS
@@ -171,10 +166,10 @@ class Vault:
         )  # fmt: skip
 
     def outcome(self, scene: Scene, motion: Motion) -> Outcome:
-        """landed; off_balance: on the feet to the end, but about to fall; fell_forward,
-        fell_backward: touched down on the feet and did not stay on them; under_rotated,
-        over_rotated: something else came down first; missed: no hand on the table; unfinished:
-        clip too short. Judge has the bounds."""
+        """landed; stepped: the same after a step; off_balance: on the feet to the end, but about to
+        fall; fell_forward, fell_backward: touched down on the feet and did not stay on them;
+        under_rotated, over_rotated: something else came down first; missed: no hand on the
+        table; unfinished: clip too short. Judge has the bounds."""
         return _VaultJudge(scene, motion, ground=("floor", "springboard", "table", "mat")).outcome()
 
     def look_at(self, scene: Scene, motion: Motion) -> tuple[Vector3, float]:
@@ -225,6 +220,8 @@ def apparatus(near: float) -> tuple[Body, ...]:
 class _VaultJudge(Judge):
     """Support on the table, and the landing behind it."""
 
+    least_step_m = STEP_M
+
     def outcome(self) -> Outcome:
         touches = self.touches(0.05)
         table = touches[touches["body_a"] == self.names.index("table")]
@@ -244,5 +241,6 @@ class _VaultJudge(Judge):
         if not len(touches) or self.end_s - touches["start_s"][0] < HOLD_S:
             return Outcome("unfinished", margins)
         margins |= self.flight(off_s, float(touches["start_s"][0]))
+        margins["step_m"] = self.step_m(touches)
         label, held_s = self.judged(touches, sense=-1.0)
         return Outcome(label, {**margins, "held_s": held_s}, (self.landing_event(touches),))

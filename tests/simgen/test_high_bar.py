@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from simgen.events import apexes
 from simgen.families import family
 from simgen.families.gymnast import SEGMENTS, Gymnast, pitch_of
 from simgen.families.high_bar import MAT_M
-from simgen.families.landing import HOLD_S, OVER_FEET_M, UPRIGHT_RAD
+from simgen.families.landing import HOLD_S, OVER_FEET_M, STEP_M, UPRIGHT_RAD
 
 CLIP = {"frames": 128, "frame_rate_hz": 24.0}
+LONG = {"frames": 208, "frame_rate_hz": 24.0}  # time for three giants
 SHORT = {"frames": 88, "frame_rate_hz": 24.0}  # no giant before the release: quick to simulate
 SEEDS = range(32)
 FALLS = ("fell_forward", "fell_backward", "under_rotated", "over_rotated")
@@ -51,7 +53,7 @@ def flight_frames(scene, outcome) -> np.ndarray:
 
 def test_landings_and_falls_both_happen(clips):
     labels = Counter(outcome.label for _, _, outcome in clips)
-    assert set(labels) <= {"landed", "off_balance", *FALLS}
+    assert set(labels) <= {"landed", "stepped", "off_balance", *FALLS}
     assert labels["landed"] >= 0.2 * len(clips), labels
     assert sum(labels[name] for name in FALLS) >= 0.2 * len(clips), labels
 
@@ -61,14 +63,47 @@ def test_a_landing_stands_and_a_fall_does_not(clips):
         feet = [i for i, n in enumerate(scene.body_names) if n.endswith("_foot")]
         head = motion.position[-1, scene.body_index("head"), 2]
         mat = motion.contacts[motion.contacts["body_a"] == scene.body_index("mat")]
-        if outcome.label == "landed":
+        if outcome.label in ("landed", "stepped"):
             assert set(mat["body_b"]) <= set(feet)
+            assert (outcome.margins["step_m"] >= STEP_M) == (outcome.label == "stepped")
             assert outcome.margins["held_s"] >= HOLD_S
             assert outcome.margins["landing_tilt_rad"] <= UPRIGHT_RAD
             assert abs(outcome.margins["off_feet_m"]) <= OVER_FEET_M
             assert head > MAT_M + 0.9
         elif outcome.label in FALLS:
             assert set(mat["body_b"]) - set(feet) or outcome.margins["landing_tilt_rad"] > 1.0
+
+
+def test_a_foot_that_ends_elsewhere_has_stepped(clips):
+    """A known displacement of one foot is found; a landing that sticks is no step."""
+    scene, motion, outcome = next(c for c in clips if c[2].label == "landed")
+    assert outcome.margins["step_m"] < STEP_M
+    centres = motion.centre_of_mass.copy()
+    centres[-3:, scene.body_index("right_foot"), 0] += 0.3
+    moved = family("high_bar").outcome(scene, replace(motion, centre_of_mass=centres))
+    assert moved.label == "stepped"
+    assert moved.margins["step_m"] == pytest.approx(0.3, abs=STEP_M)
+
+
+def test_steps_save_landings(clips):
+    stepped = [(scene, outcome) for scene, _, outcome in clips if outcome.label == "stepped"]
+    assert len(stepped) >= 2
+    saved = 0
+    for scene, outcome in stepped[:4]:
+        assert STEP_M <= outcome.margins["step_m"] < 1.2
+        flyer = scene.script.flyer
+        balance, flyer.balance = flyer.balance, replace(flyer.balance, steps=False)
+        kept = family("high_bar").outcome(scene, simulate(scene, "mujoco"))
+        flyer.balance = balance
+        assert kept.margins["flight_s"] == outcome.margins["flight_s"]
+        saved += kept.label not in ("landed", "stepped")
+    assert saved >= 1
+
+
+def test_a_pose_may_name_a_side():
+    gymnast = Gymnast(1.7, 65.0)
+    targets = dict(zip(gymnast.joints, gymnast.targets({"hip": 1.0, "left_hip": 0.5}), strict=True))
+    assert (targets["left_hip"], targets["right_hip"], targets["left_knee"]) == (0.5, 1.0, 0.0)
 
 
 def test_torques_stay_within_the_limits(clips):
@@ -130,6 +165,15 @@ def test_a_giant_comes_first_where_the_clip_has_time(clip, clips):
     assert scene.parameters["giants"] == 1
     assert all(short.parameters["giants"] == 0 for short, _, _ in clips)
     assert outcome.margins["somersaults"] == pytest.approx(1.75, abs=0.25)  # of two from upright
+
+
+@pytest.mark.parametrize("giants", [2, 3])
+def test_giants_are_drawn_and_counted(giants):
+    scene = sampled(1, clip=LONG, giants=(giants, giants))
+    outcome = family("high_bar").outcome(scene, simulate(scene, "mujoco"))
+    assert scene.parameters["giants"] == outcome.margins["giants"] == giants
+    assert outcome.label != "unfinished"
+    assert {sampled(seed, clip=LONG).parameters["giants"] for seed in range(12)} == {1, 2, 3}
 
 
 def test_the_same_seed_gives_the_same_bytes(clip):
