@@ -5,9 +5,10 @@
 Builds clips of every dataset's recipe at 128 x 128 with all channels in this process, rounds
 interleaved over the recipes so that a busy moment of the machine hits all of them. A clip has 64
 frames, or its recipe's number if that is more: some would end before anything happens. The rate is
-of 64 frames. CPU seconds, the median round. `rest` is all but simulation, rendering and
-compression: truth, quality control, captions, hashing, tables and writing. One JSON line a recipe,
-and one for all.
+of 64 frames. CPU seconds, the median round. Rendering draws the channels and, of bodies that
+something hides, the whole silhouettes that visibility is measured by. `rest` is all but simulation,
+rendering and compression: truth, quality control, captions, hashing, tables and writing. One JSON
+line a recipe, and one for all.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ ROOT = Path(__file__).parents[1] / "datasets"
 SKIPPED = ("demo", "smoke")  # the same families again, smaller
 
 
-def plain(name: str, episodes: int) -> Recipe:
+def plain(name: str, episodes: int, channels: tuple[str, ...] = CHANNELS) -> Recipe:
     """The dataset's recipe in one split and one shape of picture."""
     recipe = load(ROOT / name / "recipe.toml")
-    square = {"height": 128, "width": 128, "channels": CHANNELS}
+    square = {"height": 128, "width": 128, "channels": channels}
     square["frames"] = max(FRAMES, recipe.video.frames)
     scenes = tuple(
         scene.model_copy(update={"video": {**scene.video, **square}}) for scene in recipe.scene
