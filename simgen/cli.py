@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from simgen.commands.export import export
 from simgen.terminal import (
     FAILED,
     INTEGRITY,
@@ -277,6 +278,9 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
+app.command()(export)
+
+
 def changed(path: Path, overrides: list[str] | None, episodes: int | None) -> Any:
     """The recipe under the command line's changes."""
     from simgen.recipe import load
@@ -302,12 +306,13 @@ def share(text: str) -> float:
 def exit_code(error: Exception) -> int:
     """What an exception means for the shell."""
     from simgen.build.planning import BuildError
+    from simgen.exchange import ExchangeError
     from simgen.recipe.problems import RecipeError
     from simgen.store.reader import UnreadableError
     from simgen.store.shard import IntegrityError
     from simgen.store.versions import UnknownVersionError
 
-    if isinstance(error, RecipeError | BuildError | UnknownVersionError):
+    if isinstance(error, RecipeError | BuildError | ExchangeError | UnknownVersionError):
         return USAGE
     return INTEGRITY if isinstance(error, IntegrityError | UnreadableError) else FAILED
 
