@@ -1,30 +1,28 @@
-"""Windows: training slices of a store's episodes, in an order that follows from the seed alone.
+"""Windows for training: the store's, as floats, of one split that leaks into no other.
 
-Batch number `step` is a pure function of (store, split, seed, step), so a resumed run needs no
-record of what it has read, and ranks of a parallel run share one batch. Episodes are decoded once
-and kept as bytes while they fit the cache; a store larger than that is read window by window.
-This is the only place where stored bytes become floats.
+This is the only place where stored bytes become floats. The order follows from the seed alone
+(simgen.store.windows), so a resumed run needs no record of what it has read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import count
-from threading import Lock
+from functools import cached_property, lru_cache
 
-import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from simgen.store import windows
+from simgen.store.query import QueryError, find
+
 CHANNELS = ("rgb", "flow", "segmentation")
-AHEAD = 2  # batches prepared while one trains
 
 
 class DataError(ValueError):
@@ -50,7 +48,7 @@ class Windows:
         split: Its name, as in the recipe.
         length: Frames in a window.
         seed: Of the order.
-        cache_bytes: Memory for decoded episodes.
+        cache_bytes: Memory for decoded episodes; of a larger store the rest is read by window.
         workers: Threads that read.
     """
 
@@ -60,31 +58,37 @@ class Windows:
     seed: int = 0
     cache_bytes: int = 4 << 30
     workers: int = 2
-    episodes: list[dict] = field(init=False)
-    _cache: dict[str, dict[str, np.ndarray]] = field(init=False, default_factory=dict)
-    _cached_bytes: int = field(init=False, default=0)
-    _lock: Lock = field(init=False, default_factory=Lock)
+    _stored: windows.Windows = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.length < 3:
             raise DataError(f"length={self.length}: a window needs at least 3 frames")
-        rows = self.dataset.catalog.to_pylist()
-        refuse_leaks(rows, self.split)
-        self.episodes = [row for row in rows if row["split"] == self.split]
-        if missing := set(CHANNELS) - set(json.loads(self.episodes[0]["hashes"])):
+        refuse_leaks(self.dataset, self.split)
+        found = find(self.dataset, split=self.split)
+        if missing := set(CHANNELS) - _channels_of_all(self.dataset, self.split):
             raise DataError(
                 f"the store lacks {', '.join(sorted(missing))}, which training needs; "
                 f"build it with channels = {json.dumps(CHANNELS)} or more in [video]"
             )
-        frames = [frames_of(row) for row in self.episodes]
-        if short := [n for n in frames if n < self.length]:
-            raise DataError(
-                f"{len(short)} episodes of split {self.split!r} have fewer than {self.length} "
-                f"frames (shortest: {min(short)}); ask for windows of at most {min(short)} frames"
-            )
-        self._buckets: dict[str, list[int]] = {}
-        for i, row in enumerate(self.episodes):
-            self._buckets.setdefault(row["bucket"], []).append(i)
+        self._sized = lru_cache(maxsize=4)(self._make)
+        try:
+            self._stored = windows.Windows(
+                self.dataset, found, self.length, channels=CHANNELS, seed=self.seed,
+                threads=self.workers, cache_bytes=self.cache_bytes, torch=True, then=_floats,
+            )  # fmt: skip
+        except QueryError as error:
+            raise DataError(str(error)) from error
+
+    @cached_property
+    def episodes(self) -> list[dict]:
+        """The split's episodes: their names, seeds, buckets and hashes."""
+        columns = ("episode_id", "seed", "split", "bucket", "hashes", "content_hash")
+        return [
+            row
+            for rows in self.dataset.table("catalog").scan(columns)
+            for row in rows.to_pylist()
+            if row["split"] == self.split
+        ]
 
     @property
     def catalog_hash(self) -> str:
@@ -98,15 +102,8 @@ class Windows:
 
     def choose(self, step: int, size: int) -> list[tuple[int, int]]:
         """(episode, first frame) of each window of a batch; all of one bucket, so of one shape."""
-        rng = np.random.default_rng((self.seed, step))
-        shares = np.array([len(rows) for rows in self._buckets.values()], np.float64)
-        bucket = list(self._buckets.values())[rng.choice(len(shares), p=shares / shares.sum())]
-        chosen = []
-        for _ in range(size):
-            episode = bucket[rng.integers(len(bucket))]
-            last = frames_of(self.episodes[episode]) - self.length
-            chosen.append((episode, int(rng.integers(last + 1))))
-        return chosen
+        drawn = self._sized(size, 0, 1).draw(step)
+        return list(zip(drawn.episode.tolist(), drawn.start.tolist(), strict=True))
 
     def batch(self, step: int, size: int, *, rank: int = 0, ranks: int = 1) -> dict[str, Tensor]:
         """Batch `step`, or the share of it that one of several ranks takes.
@@ -115,47 +112,38 @@ class Windows:
             rgb float (batch time 3 height width) in [-1, 1]; flow float (batch time 2 height
             width), px to the next frame; segmentation uint8 (batch time height width).
         """
-        if size % ranks:
-            raise DataError(f"a batch of {size} does not divide among {ranks} ranks")
-        each = size // ranks
-        mine = self.choose(step, size)[rank * each : (rank + 1) * each]
-        windows = [self._window(self.episodes[e], start) for e, start in mine]
-        rgb, flow, segmentation = (
-            torch.from_numpy(np.stack([w[channel] for w in windows])) for channel in CHANNELS
-        )
-        return {
-            "rgb": to_float(rearrange(rgb, "b t h w c -> b t c h w")),
-            "flow": rearrange(flow, "b t h w c -> b t c h w").float(),
-            "segmentation": segmentation[..., 0],
-        }
+        return self._sized(size, rank, ranks).read(step)
 
     def stream(
         self, first: int, size: int, *, rank: int = 0, ranks: int = 1
     ) -> Iterator[dict[str, Tensor]]:
         """Endless batches from number `first`, prepared ahead by threads; close it when done."""
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="windows") as pool:
-            waiting: deque[Future] = deque()
-            try:
-                for step in count(first):
-                    waiting.append(pool.submit(self.batch, step, size, rank=rank, ranks=ranks))
-                    if len(waiting) > AHEAD:
-                        yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        batches = self._make(size, rank, ranks)
+        batches.step = first
+        return iter(batches)
 
-    def _window(self, row: dict, start: int) -> dict[str, np.ndarray]:
-        ident, stop = row["episode_id"], start + self.length
-        whole = self._cache.get(ident)
-        if whole is None and self._cached_bytes < self.cache_bytes:
-            whole = {c: self.dataset.read(ident, c) for c in CHANNELS}
-            with self._lock:
-                if ident not in self._cache:
-                    self._cached_bytes += sum(a.nbytes for a in whole.values())
-                    self._cache[ident] = whole
-        if whole is not None:
-            return {c: a[start:stop] for c, a in whole.items()}
-        return {c: self.dataset.read(ident, c, start, stop) for c in CHANNELS}
+    def _make(self, size: int, rank: int, ranks: int) -> windows.Windows:
+        try:
+            return self._stored.sized(size, rank=rank, ranks=ranks)
+        except QueryError as error:
+            raise DataError(str(error)) from error
+
+
+def _floats(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A batch as the model takes it."""
+    return {
+        "rgb": to_float(rearrange(batch["rgb"], "b t h w c -> b t c h w")),
+        "flow": rearrange(batch["flow"], "b t h w c -> b t c h w").float(),
+        "segmentation": batch["segmentation"][..., 0],
+    }
+
+
+def _channels_of_all(dataset: object, split: str) -> set[str]:
+    """Arrays that every episode of the split has."""
+    told = set()
+    for rows in dataset.table("catalog").scan(("split", "channels")):
+        told.update(pc.unique(rows.filter(pc.equal(rows["split"], split))["channels"]).to_pylist())
+    return set.intersection(*(set(names.split()) for names in told))
 
 
 def frames_of(row: dict) -> int:
@@ -163,26 +151,30 @@ def frames_of(row: dict) -> int:
     return int(row["bucket"].split("_")[0].removeprefix("t"))
 
 
-def refuse_leaks(rows: list[dict], split: str) -> None:
+def refuse_leaks(dataset: object, split: str) -> None:
     """Nothing, if the split exists, has episodes, and shares none with another split.
 
     Raises:
         DataError: Otherwise; two episodes are the same when their ids or their seeds are. Twins
             that no physics makes share their original's seed, and are no data to learn from.
     """
-    if any(row["split"] == split and row.get("possible") is False for row in rows):
+    columns = ("episode_id", "seed", "split", "possible")
+    rows = pa.concat_tables(dataset.table("catalog").scan(columns))
+    rows = rows.set_column(2, "split", rows["split"].cast(pa.string()))
+    inside = pc.equal(rows["split"], split)
+    possible = pc.fill_null(rows["possible"], True)
+    if pc.any(pc.and_(inside, pc.invert(possible))).as_py():
         raise DataError(f"split {split!r} holds clips that no physics makes: nothing trains on it")
-    rows = [row for row in rows if row.get("possible") is not False]
-    counts = Counter(row["split"] for row in rows)
-    if not counts[split]:
-        known = ", ".join(f"{name} ({n})" for name, n in sorted(counts.items())) or "none"
-        raise DataError(f"no episodes of split {split!r}; the store has: {known}")
+    ours, others = rows.filter(inside), rows.filter(pc.and_(pc.invert(inside), possible))
+    if not ours.num_rows:
+        counts = pc.value_counts(others["split"]).to_pylist()
+        known = ", ".join(sorted(f"{told['values']} ({told['counts']})" for told in counts))
+        raise DataError(f"no episodes of split {split!r}; the store has: {known or 'none'}")
     for key in ("episode_id", "seed"):
-        seen: dict[object, str] = {}
-        for row in rows:
-            other = seen.setdefault(row[key], row["split"])
-            if split in (other, row["split"]) and other != row["split"]:
-                raise DataError(
-                    f"leak: {key} {row[key]} is in split {other!r} and in {row['split']!r}; "
-                    "what a model trains on must not judge it: rebuild the dataset"
-                )
+        shared = others.filter(pc.is_in(others[key], value_set=ours[key].combine_chunks()))
+        if shared.num_rows:
+            first = shared.slice(0, 1).to_pylist()[0]
+            raise DataError(
+                f"leak: {key} {first[key]} is in split {split!r} and in {first['split']!r}; "
+                "what a model trains on must not judge it: rebuild the dataset"
+            )

@@ -33,7 +33,6 @@ class Order:
     items: tuple[int, ...]
     batch: int
     seed: int
-    kind: str = "random"
     balance: str = "share"
 
     def draw(self, step: int) -> tuple[int, Int64[np.ndarray, " batch"]]:
@@ -54,7 +53,9 @@ class Order:
 
     def draw_bucket(self, rng: np.random.Generator) -> int:
         """Bucket of a batch that is drawn with replacement."""
-        shares = np.array(self.items if self.balance == "share" else [1] * len(self.items), float)
+        shares = np.array(self.items, float)
+        if self.balance == "even":
+            shares = np.sign(shares)
         return int(rng.choice(len(shares), p=shares / shares.sum()))
 
 

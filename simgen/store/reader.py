@@ -12,9 +12,11 @@ import pyarrow as pa
 from simgen.store import layout, metadata, versions, writer
 from simgen.store.layout import ArraySpec
 from simgen.store.objects import Objects, objects_at
+from simgen.store.query import Selection, find
 from simgen.store.shard import IntegrityError, Shard
 from simgen.store.tables import Table, open_table
 from simgen.store.versions import Version
+from simgen.store.windows import OPTIONS, Windows
 
 SHARDS_OPEN = 1024  # indices kept in memory, at most
 PLACES_KEPT = 4096  # of episodes that are read by name
@@ -211,6 +213,24 @@ class Dataset:
         """
         number, inside = divmod(row, self._rows_per_part)
         self._shard(bucket, channel, number).read_into(out, inside, start)
+
+    def find(self, **query) -> Selection:
+        """Episodes by family, split, caption words, events, ...: see simgen.store.query.find."""
+        return find(self, **query)
+
+    def windows(self, length: int, **asked) -> Windows:
+        """Batches of windows of `length` frames, for ever.
+
+        >>> simgen.open(place).windows(16, batch=8, split="train", event="contact")
+
+        Args:
+            **asked: Options of simgen.store.windows.Windows; everything else is the query.
+        Raises:
+            QueryError: Nothing answers, or it cannot be asked.
+        """
+        options = {name: asked.pop(name) for name in OPTIONS & asked.keys()}
+        channels = options.setdefault("channels", ("rgb",))
+        return Windows(self, find(self, channels=channels, **asked), length, **options)
 
     def state(self, episode_id: str) -> tuple[list[int], np.ndarray]:
         """Frames of the restorable states, and the states without padding (keyframe, state)."""

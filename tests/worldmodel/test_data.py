@@ -114,6 +114,6 @@ def test_windows_longer_than_the_episodes_are_refused():
 def test_a_store_without_flow_is_refused():
     store = FakeStore()
     for row in store.rows:
-        row["hashes"] = '{"rgb": "r", "segmentation": "s"}'
+        row["channels"] = "rgb segmentation"
     with pytest.raises(DataError, match="the store lacks flow"):
         Windows(store, "train", length=5)
