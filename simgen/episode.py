@@ -23,7 +23,7 @@ from simgen.quality import objections, residuals
 from simgen.recipe import Recipe, Video
 from simgen.renderers import render
 from simgen.scene import Scene
-from simgen.truth import Truth, measure
+from simgen.truth import Truth, measure, silhouettes
 from simgen.twins import changed, left
 
 
@@ -86,8 +86,9 @@ def make_episode(recipe: Recipe, index: int) -> Episode:
 
     channels = tuple(dict.fromkeys((*video.channels, "segmentation")))  # truth is counted in it
     frames = picture(scene, motion, shots, video, channels)
+    seen = silhouettes(scene, motion, shots, frames["segmentation"])
     clock.lap("render")
-    truth = measure(scene, motion, shots, outcome, frames["segmentation"], change)
+    truth = measure(scene, motion, shots, outcome, seen, change)
     reasons = objections(scene, motion, truth, frames, change)
     captions, clauses = {}, ()
     if not reasons:  # a broken clip has no facts to tell

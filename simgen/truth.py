@@ -14,7 +14,7 @@ from simgen.motion import Change, Motion, centre_velocity
 from simgen.renderers.raycast import areas
 from simgen.scene import Scene
 
-__all__ = ["Event", "Truth", "measure", "momentum"]
+__all__ = ["Event", "Silhouettes", "Truth", "measure", "momentum", "silhouettes"]
 
 
 @dataclass(frozen=True)
@@ -31,31 +31,62 @@ class Truth:
     events: tuple[Event, ...]
 
 
+@dataclass(frozen=True)
+class Silhouettes:
+    """Pixels of each body of a clip: those that show, and as if nothing stood in front."""
+
+    area: Int32[np.ndarray, "time body"]
+    whole: Int32[np.ndarray, "time body"]
+    height: int
+    width: int
+
+
+def silhouettes(
+    scene: Scene,
+    motion: Motion,
+    shots: tuple[Shot, ...],
+    segmentation: UInt8[np.ndarray, "time height width 1"],
+) -> Silhouettes:
+    """What each shot's camera sees of each body; the ray caster draws what is hidden."""
+    height, width = segmentation.shape[1:3]
+    drawn = []
+    for shot in shots:
+        rows = slice(shot.first_frame, shot.first_frame + shot.frames)
+        moved = motion.window(shot.first_frame, shot.frames)
+        labels = segmentation[rows]
+        drawn.append(
+            areas(scene, moved, shot.cameras, height=height, width=width, segmentation=labels)
+        )
+    area, whole = (np.concatenate(rows) for rows in zip(*drawn, strict=True))
+    return Silhouettes(area, whole, height, width)
+
+
 def measure(
     scene: Scene,
     motion: Motion,
     shots: tuple[Shot, ...],
     outcome: Outcome,
-    segmentation: UInt8[np.ndarray, "time height width 1"],
+    seen: Silhouettes,
     change: Change | None = None,
 ) -> Truth:
     """The truth of one clip.
 
-    Visibility compares the pixels of the segmentation with each body's whole silhouette in the
-    same picture, so a body cut by the picture's edge counts as wholly visible.
+    Visibility compares what shows of each body with its whole silhouette in the same picture, so
+    a body cut by the picture's edge counts as wholly visible.
 
     Args:
         outcome: Its events join those that are found here.
+        seen: As `silhouettes` counts them.
         change: A twin's; it becomes an event.
     """
-    frames, height, width, _ = segmentation.shape
-    track, depth, area, whole = (np.concatenate(rows) for rows in zip(
-        *(seen_by(shot, scene, motion, segmentation) for shot in shots), strict=True
+    area, whole, frames = seen.area, seen.whole, len(seen.area)
+    track, depth = (np.concatenate(rows) for rows in zip(
+        *(tracks(shot, motion) for shot in shots), strict=True
     ))  # fmt: skip
     with np.errstate(invalid="ignore", divide="ignore"):
         # a renderer other than the silhouettes' own may show a pixel more along an edge
         visibility = np.where(whole > 0, np.minimum(area / whole, 1.0), np.nan)
-    inside = inside_picture(track, height, width)
+    inside = inside_picture(track, seen.height, seen.width)
     return Truth(
         track=track.astype(np.float32),
         track_depth=depth.astype(np.float32),
@@ -71,16 +102,12 @@ def measure(
     )  # fmt: skip
 
 
-def seen_by(
-    shot: Shot, scene: Scene, motion: Motion, segmentation: UInt8[np.ndarray, "time height width 1"]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Tracks (time body 2), their depths, and visible and whole areas (time body) in one shot."""
+def tracks(
+    shot: Shot, motion: Motion
+) -> tuple[Float64[np.ndarray, "time body 2"], Float64[np.ndarray, "time body"]]:
+    """Centres of mass in one shot's picture, px, and along its optical axis, m."""
     moved = motion.window(shot.first_frame, shot.frames)
-    track, depth = project(moved.centre_of_mass[: shot.frames], shot.cameras)
-    labels = segmentation[shot.first_frame : shot.first_frame + shot.frames]
-    height, width = labels.shape[1:3]
-    size = {"height": height, "width": width}
-    return track, depth, *areas(scene, moved, shot.cameras, **size, segmentation=labels)
+    return project(moved.centre_of_mass[: shot.frames], shot.cameras)
 
 
 def pixel_counts(

@@ -19,7 +19,7 @@ from simgen.recipe import load
 from simgen.recipe.recipe import Recipe
 from simgen.renderers import render
 from simgen.scene import Scene
-from simgen.truth import seen_by
+from simgen.truth import tracks
 
 RECIPES = Path(__file__).parents[2] / "datasets"
 SIZE, WINDOWS, FRAMES = 64, 4, 3  # pixels a side; stretches of a clip and frames in each
@@ -89,8 +89,7 @@ def window(scene, motion, shots, first) -> Clip:
     )  # fmt: skip
     moved = motion.window(shot.first_frame + inside, FRAMES)
     frames = render(shot.dressed(scene), moved, cameras, height=SIZE, width=SIZE)
-    whole = np.zeros((shot.first_frame + shot.frames, SIZE, SIZE, 1), np.uint8)
-    track = seen_by(shot, scene, motion, whole)[0].astype(np.float32)[inside : inside + FRAMES]
+    track = tracks(shot, motion)[0].astype(np.float32)[inside : inside + FRAMES]
     return Clip(scene, moved, cameras, frames, track)
 
 
