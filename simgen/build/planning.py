@@ -19,9 +19,12 @@ from simgen.store.objects import LocalObjects, Objects, objects_at
 from simgen.store.shard import IntegrityError
 from simgen.store.versions import Version
 
-# Stored bytes an element of a plain scene, rounded up; what is committed corrects it
-_DENSITY = {"rgb": 0.5, "depth": 0.6, "segmentation": 0.05, "normals": 0.4, "flow": 1.2}
-_SECONDS_A_PIXEL = 2.5e-7  # CPU time of a pixel of a frame, all stages
+# Stored bytes an element and CPU time, by builds of 64 clips; a camera that moves leaves
+# nothing as it was. What is committed corrects the bytes.
+_STILL = {"rgb": 0.06, "depth": 0.09, "segmentation": 0.02, "normals": 0.05, "flow": 0.08}
+_MOVING = {"rgb": 0.2, "depth": 0.4, "segmentation": 0.06, "normals": 0.2, "flow": 0.9}
+_SECONDS_A_PIXEL = 2.5e-7  # all channels
+_SECONDS_A_FRAME = 0.005  # physics
 _SECONDS_AN_EPISODE = 0.05
 
 
@@ -54,7 +57,8 @@ class Plan:
 
     recipe: Recipe
     out: str  # folder or URL
-    growth: tuple[int, ...]  # see layout.buckets
+    growth: tuple[int, ...]  # see layout.buckets, as moves
+    moves: tuple[dict, ...]
     parts: tuple[Part, ...]
     markers: dict[Part, dict]
     version: Version | None  # the newest that is committed
@@ -101,18 +105,20 @@ def plan(recipe: Recipe, out: str | Path, *, add: bool = False) -> Plan:
         version = _newest(objects) if attrs else None
         growth = _growth(recipe, objects, attrs, version, add=add)
         recipe = recipe.model_copy(update={"episodes": growth[-1]})
-        buckets = layout.buckets(recipe, growth)
-        parts = tuple(part for bucket in buckets.values() for part in _parts(bucket))
+        moves = version.moves if version else ()
+        buckets = layout.buckets(recipe, growth, moves)
+        parts = parts_of(buckets)
         sizes = objects.list() if attrs else {}
         markers = {p: m for p in parts if (m := _marker(recipe, objects, p, sizes))}
         result = Plan(
             recipe=recipe,
             out=objects.url,
             growth=growth,
+            moves=moves,
             parts=parts,
             markers=markers,
             version=version,
-            bytes=_estimate(buckets, markers),
+            bytes=_estimate(recipe, buckets, markers),
             free_bytes=_free_bytes(objects),
         )
     if result.free_bytes is not None and result.bytes_needed > result.free_bytes:
@@ -197,11 +203,15 @@ def _ours(key: str) -> bool:
 
 
 def _newest(out: Objects) -> Version | None:
-    """The newest version; a damaged first one counts as none, for the parts make it again."""
+    """The newest version, by its copy if need be; a lost first one the parts make again."""
     try:
         return versions.read(out)
     except IntegrityError:
-        if versions.numbers(out) != [1]:
+        found, wrong = versions.survey(out)
+        newest, lost = max(found, default=0), {d.version for d in wrong if d.good is None}
+        if newest > max(lost, default=0):
+            return found[newest]
+        if lost != {1}:
             raise
         return None
 
@@ -235,15 +245,22 @@ def _growth(
     return (*held, recipe.episodes)
 
 
+def parts_of(buckets: Mapping[str, Bucket]) -> tuple[Part, ...]:
+    """Every part of these buckets that holds a row."""
+    return tuple(part for bucket in buckets.values() for part in _parts(bucket))
+
+
 def _parts(bucket: Bucket) -> Iterator[Part]:
     video = next(spec for spec in bucket.arrays.values() if spec.is_video)
-    seconds = _SECONDS_AN_EPISODE + _SECONDS_A_PIXEL * prod(video.shape[:3])
+    seconds = _SECONDS_AN_EPISODE + _SECONDS_A_FRAME * video.shape[0]
+    seconds += _SECONDS_A_PIXEL * prod(video.shape[:3])
     for number in range(bucket.parts):
         start = number * bucket.rows_per_part
         held = bucket.rows[start : start + bucket.rows_per_part]
         indices = tuple(index for index in held if index is not None)
         rows = range(start, start + len(indices))
-        yield Part(bucket.name, number, rows, indices, seconds * len(indices))
+        if indices:
+            yield Part(bucket.name, number, rows, indices, seconds * len(indices))
 
 
 def _marker(recipe: Recipe, out: Objects, part: Part, sizes: Mapping[str, int]) -> dict | None:
@@ -262,17 +279,22 @@ def _marker(recipe: Recipe, out: Objects, part: Part, sizes: Mapping[str, int]) 
     return marker if whole else None
 
 
-def _estimate(buckets: dict[str, Bucket], markers: dict[Part, dict]) -> int:
-    """Bytes of the dataset: by what its committed parts took, else by a plain scene's figures."""
+def _estimate(recipe: Recipe, buckets: dict[str, Bucket], markers: dict[Part, dict]) -> int:
+    """Bytes of the dataset: by what its committed parts took, else by figures of others."""
     rows = {name: sum(row is not None for row in b.rows) for name, b in buckets.items()}
     if episodes := sum(len(m["episodes"]) for m in markers.values()):
         stored = sum(o["bytes"] for m in markers.values() for o in m["objects"].values())
         return int(stored / episodes * sum(rows.values()))
-    return int(sum(rows[n] * sum(map(_bytes, b.arrays.values())) for n, b in buckets.items()))
-
-
-def _bytes(spec: ArraySpec) -> float:
-    return prod(spec.shape) * _DENSITY.get(spec.name, 0.5 * spec.dtype.itemsize)
+    still = all(c.kind == "static" for scene in recipe.scene for c in scene.cameras)
+    density = _STILL if still else _MOVING
+    density = density | {"backward_flow": density["flow"]}
+    return int(
+        sum(
+            rows[name] * prod(spec.shape) * density.get(spec.name, 0.5 * spec.dtype.itemsize)
+            for name, bucket in buckets.items()
+            for spec in bucket.arrays.values()
+        )
+    )
 
 
 def _free_bytes(out: Objects) -> int | None:

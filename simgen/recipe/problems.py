@@ -20,6 +20,7 @@ from simgen.renderers import RENDERERS
 
 Problem = tuple[tuple, str]
 IMPOSSIBLE_SPLIT = "impossible"  # of twins that no physics makes, so that no training sees them
+EPISODES_TRIED = 50_000  # to find how many would give every split one
 CLIP_BYTES_MAX = 8 * 2**30  # one clip's channels stand in memory at once
 # bytes a pixel as rendered: rgb u8 x 3, depth f32, segmentation u8, normals f32 x 3, flow f32 x 2
 BYTES_PER_PIXEL = {
@@ -255,14 +256,16 @@ def split_problems(recipe: Any) -> list[Problem]:
     empty = [split for split in recipe.splits if split not in waiting]
     if empty:
         return [(("splits", empty[0]), "a share of 0 gives no episode; remove the split")]
-    index = -1
-    while waiting:
-        index += 1
+    for index in range(tried := max(EPISODES_TRIED, recipe.episodes)):
         waiting.pop(recipe.assign(index).split, None)
-        if index == recipe.episodes - 1 and waiting:
+        if index == recipe.episodes - 1:
             empty = sorted(waiting)
-            draws = round(1 / min(waiting.values()))
-            least = max(recipe.episodes + 1, draws * recipe.group_size)
-            said = f"{recipe.episodes} episodes leave {', '.join(empty)} without any"
-            return [(("splits", empty[0]), f"{said}; about {least} are needed")]
-    return []
+        if not waiting:
+            needed = f"{index + 1} episodes"
+            break
+    else:
+        needed = f"more than {tried:,} episodes"
+    if not empty:
+        return []
+    said = f"{recipe.episodes} episodes leave {', '.join(empty)} without any"
+    return [(("splits", empty[0]), f"{said}; it takes {needed}, or a larger share")]

@@ -256,6 +256,8 @@ def read(path: Path) -> dict[str, Any]:
             return tomllib.loads(data.decode())
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such recipe; `simgen recipes` lists those here") from None
+    except IsADirectoryError:
+        raise RecipeError(f"{path}: is a folder; give the file, {path / 'recipe.toml'}") from None
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

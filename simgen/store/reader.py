@@ -59,7 +59,7 @@ def root_attributes(objects: Objects) -> dict:
         known = attrs["format"] == "physreel" and isinstance(attrs["format_version"], int)
     except (FileNotFoundError, NotADirectoryError):
         raise UnreadableError(
-            f"{objects.url} is no dataset (no zarr.json); give a built folder"
+            f"{objects.url} is no dataset (there is no zarr.json in it); give a built folder"
         ) from None
     except (ValueError, KeyError, TypeError):
         known = False
