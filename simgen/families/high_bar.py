@@ -46,7 +46,7 @@ WORDS = Words(
         "landed": (
             f"{TURNS} and lands on the feet",
             f"{TURNS} and stands",
-            f"lets go after giant {{giants:.0f}}, {TURNS} and lands on the feet",
+            f"{TURNS} after giant {{giants:.0f}} and lands on the feet",
         ),
         **landing_phrases(TURNS),
     },
