@@ -152,7 +152,7 @@ def _motion(clip: Clip) -> Iterator[tuple[str, Any]]:
         yield (
             CAMERA,
             rr.Pinhole.columns(
-                image_from_camera=matrix.transpose(0, 2, 1).reshape(-1, 9),  # column after column
+                image_from_camera=matrix,
                 resolution=[[clip.width, clip.height]] * clip.frames,
                 camera_xyz=[rr.ViewCoordinates.RUB] * clip.frames,
             ),

@@ -80,6 +80,8 @@ def stage(
             progress(piece, number, len(pieces))
     finish(folder, facts)
     shutil.rmtree(folder / PIECES)
+    for torn in folder.rglob(".*.partial"):  # a killed run's; whole files have other names
+        torn.unlink()
     if out.exists():
         out.rmdir()  # it is empty, or is_there() had refused
     os.replace(folder, out)
