@@ -77,7 +77,7 @@ def told(facts: Facts) -> list[str]:
     touches = [n for n, e in events.items() if e["kind"] == "contact"]
     noticed = [n for n in touches if events[n]["deed"] in TOUCHES]
     chosen = sorted(noticed, key=lambda n: -events[n]["change_m_s"])[:MOST]
-    apexes = [n for n, e in events.items() if e["kind"] == "apex"]
+    apexes = [n for n, e in events.items() if e["kind"] == "apex" and e["deed"]]
     chosen += [
         n for n, e in events.items()
         if e["kind"] not in ("contact", "apex", *UNSEEN) and kind_of(e) not in SILENT

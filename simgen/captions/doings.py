@@ -67,9 +67,11 @@ def ended(facts: Facts, *, words: Words, share: float, who: Sequence[str]) -> Sa
 def measured(facts: Facts, things: Sequence[str]) -> list[Clause]:
     """What the things were seen to do: fall, move or rest, bounce, collide."""
     deeds = [clause(facts, lambda facts: motion_words(facts, things))]
+    moving = [name for name in things if facts["objects"][name]["travel_m"] >= MOVE_M]
+    one = len(moving or things) == 1
     for deed, verb in (("bounce", "bounce"), ("collision", "collide")):
         if members(facts, {"of": "events", "deed": deed}):
-            write = partial(counted, deed=deed, verb=verb + "s" * (len(things) == 1))
+            write = partial(counted, deed=deed, verb=verb + "s" * one)
             deeds.append(clause(facts, write))
     return deeds
 
@@ -98,7 +100,8 @@ def motion_words(facts: Facts, things: Sequence[str]) -> Said:
     ]
     if not moving:
         return Said(f"stay{s} in place", claims)
-    return Said(f"share the scene, {count(len(moving))} of them in motion", claims)
+    verb = "moves" if len(moving) == 1 else "move"
+    return Said(f"share the scene while {count(len(moving))} of them {verb}", claims)
 
 
 def releases(facts: Facts) -> list[Clause]:

@@ -20,6 +20,7 @@ from simgen.captions.camera_terms import camera_facts
 from simgen.captions.claims import Facts
 from simgen.captions.happenings import happenings
 from simgen.captions.records import Record, ShotRecord, are_separate, stored
+from simgen.motion import absent
 
 if TYPE_CHECKING:
     from simgen.store.reader import Dataset
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 SMALL, LARGE = 0.75, 1.33  # of the median size of the clip's things: a difference that shows
 STILL_M_S, STILL_RAD_S = 0.03, 0.15  # a thing that moves and turns less has come to rest
 RISE_M = 0.02  # what rises first by more does not fall from the start on
-PARKED_M = -50.0  # a body that was taken away waits below this
 
 
 def facts_of(dataset: Dataset, episode_id: str) -> Facts:
@@ -88,7 +88,7 @@ def thing(record: Record, rows: list[int]) -> Facts:
     if separate:  # one thing in several places at once, such as a character's doubles
         rows, mass = rows[:1], mass[:1]
     centre = np.einsum("tbi,b->ti", record.centre_of_mass[:, rows], mass / mass.sum())
-    centre = centre[centre[:, 2] > PARKED_M]
+    centre = centre[~absent(centre[:, 2])]
     fall = fall_of(record, rows, centre[:, 2])
     return {
         "label": first["label"] or first["kind"],
@@ -128,7 +128,7 @@ def fall_of(record: Record, rows: list[int], height: np.ndarray) -> Facts:
 def still_from_s(record: Record, rows: list[int]) -> float | None:
     """When the object came to rest for good; None if it still moves at the clip's end."""
     centre, spin = record.centre_of_mass[:, rows], record.angular_velocity[:, rows]
-    if centre[-1, :, 2].min() < PARKED_M:
+    if absent(centre[-1, :, 2]).any():
         return None
     step_m = STILL_M_S / record.frame_rate_hz
     moves = (np.diff(centre, axis=0) ** 2).sum(-1).max(1) > step_m**2

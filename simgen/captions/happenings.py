@@ -74,8 +74,8 @@ def happenings(record: Record) -> Facts:
 def name_touches(told: Facts, record: Record, parts: dict[str, int]) -> None:
     """Give contacts their deeds: what matters is of two objects, one of them moving, not a limb's.
 
-    Touches that hold from the clip's first moment are how things stand, not what happens; nobody
-    sees those outside of the picture.
+    Touches that hold from the clip's first moment are how things stand, not what happens. Nobody
+    sees what is outside of the picture, or a wall that is not drawn.
     """
     last: dict[tuple[str, str], float] = {}
     landings = [e["start_s"] for e in told.values() if e["kind"] == "landing"]
@@ -85,6 +85,9 @@ def name_touches(told: Facts, record: Record, parts: dict[str, int]) -> None:
     seen = in_picture(record)
     weight = float(np.linalg.norm(record.gravity))  # m/s2
     for name, event in told.items():
+        frame = min(int(event["start_s"] * record.frame_rate_hz), len(seen) - 1)
+        if event["kind"] == "apex" and not seen[frame, rows[raw[name]["body_a"]]]:
+            event["deed"] = ""
         if event["kind"] != "contact":
             continue
         event["deed"] = ""
@@ -93,8 +96,9 @@ def name_touches(told: Facts, record: Record, parts: dict[str, int]) -> None:
         moving = [body for body in both if not body["static"]]
         if pair[0] == pair[1] or not moving or event["start_s"] < 1 / record.frame_rate_hz:
             continue
-        frame = min(int(event["start_s"] * record.frame_rate_hz), len(seen) - 1)
         if not seen[frame, [rows[body["name"]] for body in moving]].any():
+            continue
+        if not all(body["visible"] for body in both if body["static"]):
             continue
         if of_parts := any(parts[body["object"]] > 1 for body in moving):
             if event["start_s"] - last.get(pair, -1.0) < MERGE_S:

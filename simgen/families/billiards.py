@@ -68,8 +68,8 @@ class Billiards:
     words = Words(
         opening=("is shot across a billiard table", "is set rolling on a billiard table"),
         outcomes={
-            "pocketed": ("with the ball aimed at falling into a pocket",),
-            "missed": ("with the ball aimed at staying out of the pockets",),
+            "pocketed": ("with the ball that it is aimed at falling into a pocket",),
+            "missed": ("with the ball that it is aimed at staying on the table",),
         },
     )
     Parameters = Parameters

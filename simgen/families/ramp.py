@@ -102,7 +102,7 @@ class Ramp:
     words = Words(
         opening=("is pushed on a ramp", "gets a push on an inclined plank"),
         outcomes={
-            "slides": ("slides on down the slope", "keeps sliding downhill"),
+            "slides": ("slides down the slope", "slides downhill"),
             "sticks": ("is stopped by friction and stays", "slows down and sticks to the slope"),
             "rolls": ("rolls down", "rolls downhill"),
         },
