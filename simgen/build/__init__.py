@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-import pyarrow as pa
-
 from simgen.build import workers
 from simgen.build.part import CRASHED, Make, PartReport, run_part
 from simgen.build.planning import (
@@ -30,13 +28,12 @@ from simgen.build.planning import (
 )
 from simgen.build.workers import interruptible
 from simgen.recipe import Recipe
-from simgen.store import catalog, ledger, versions
-from simgen.store.layout import marker_path, version_path
+from simgen.store import catalog, commits, ledger, mending, versions
+from simgen.store.layout import marker_path
 from simgen.store.ledger import LockedError
 from simgen.store.metadata import metadata
 from simgen.store.objects import DiskFullError, Objects, objects_at
-from simgen.store.versions import REMOVED_SCHEMA, ConflictError, Version
-from simgen.store.writer import describe
+from simgen.store.versions import ConflictError, Version
 
 __all__ = [
     "BuildError", "ConflictError", "DiskFullError", "LockedError", "Part", "PartReport", "Plan",
@@ -140,6 +137,7 @@ def writing(
     Raises:
         BuildError: As plan(); or the folder cannot be written.
         LockedError: Another process builds there.
+        ConflictError: Others write something else behind that URL.
     """
     plan(recipe, out, add=add)  # refuse before anything is touched
     objects = objects_at(out)
@@ -149,10 +147,12 @@ def writing(
     try:
         with report_os_errors(objects.url):
             ledger.clean(objects)
+            versions.mend(objects)  # a crash may have come between a commit and its copy
             if retry_quarantined:
                 _forget_crashes(plan(recipe, out, add=add), objects)
             planned = plan(recipe, out, add=add)
             if not planned.complete:
+                ledger.claim(objects, planned.step, planned.work)
                 _write_metadata(planned, objects)
         yield planned
     finally:
@@ -162,11 +162,10 @@ def writing(
 def _write_metadata(planned: Plan, out: Objects) -> None:
     """What the arrays will look like; the root's attributes last, for they make it a dataset.
 
-    An addition only makes arrays longer: older versions read the same before, amid and after.
+    An addition's arrays are made longer when it is committed: until then nothing has changed.
     """
-    wanted = metadata(planned.recipe, planned.growth)
-    if wrong := {key: data for key, data in wanted.items() if not _holds(out, key, data)}:
-        out.put(wrong)
+    if planned.version is None:
+        commits.write_missing(out, metadata(planned.recipe, planned.growth))
 
 
 def run_group(
@@ -179,76 +178,50 @@ def run_group(
 def publish(recipe: Recipe, out: str | Path, *, add: bool = False) -> dict[str, int]:
     """Merge the markers into the tables and commit them as the first version, or the next.
 
-    What is published already is compared byte for byte, and mended where it differs.
+    Of what is published already, tables and metadata that differ from it are made anew.
 
     Returns:
         version, episodes, quarantined and bytes of the dataset.
     Raises:
         UnfinishedError: Parts are missing or torn.
         ConflictError: Another writer committed meanwhile.
+        IntegrityError: What is published is damaged, and more than this can mend.
     """
     left = plan(recipe, out, add=add)
     left.require_finished()
-    objects = objects_at(left.out)
-    version, files = _next_version(left, objects)
-    # Written anew from what they are made of, so damage is mended here and never vouched for
-    if wrong := {key: data for key, data in files.items() if not _holds(objects, key, data)}:
-        objects.put(wrong)
-    if left.version != version:
-        versions.commit(objects, version)
+    objects, version = objects_at(left.out), left.version
+    if left.complete:
+        _mend(objects, left)
+    else:
+        version = _commit(left, objects)
     counts = ("version", "episodes", "quarantined", "bytes")
     return {name: getattr(version, name) for name in counts}
 
 
-def _next_version(left: Plan, out: Objects) -> tuple[Version, dict[str, bytes]]:
-    """The version that these parts make, and the tables and metadata that it names, by key."""
-    markers = list(left.markers.values())
-    before = left.version
-    removed = versions.table(out, before, "removed") if before else REMOVED_SCHEMA.empty_table()
-    tables = catalog.tables(markers, without=removed["episode_id"].to_pylist())
-    parts = [_part_row(part, left.markers[part], out) for part in left.parts]
-    entries, files = versions.describe_tables(
-        {name: catalog.parquet(table) for name, table in tables.items()}
-        | {
-            "removed": versions.parquet(removed),
-            "parts": versions.parquet(pa.Table.from_pylist(parts, versions.PARTS_SCHEMA)),
-        }
-    )
-    described = metadata(left.recipe, left.growth)
-    grown = before is not None and before.growth != left.growth
-    added = {"kind": "add", "episodes": left.growth[-1] - left.growth[-2]} if grown else None
-    version = Version(
-        version=before.version + grown if before else 1,
-        change=added or (before.change if before else {"kind": "build"}),
+def _commit(left: Plan, out: Objects) -> Version:
+    """The version that these parts make."""
+    before, markers = left.version, [left.markers[part] for part in left.parts]
+    removed = commits.removed_ids(out, before) if before else ()
+    keys = [marker_path(part.bucket, part.number) for part in left.parts]
+    parts = zip(keys, map(out.get, keys), markers, strict=True)
+    added = {"kind": "add", "episodes": left.growth[-1] - left.growth[-2]} if before else None
+    return commits.commit(
+        out,
+        before,
+        change=added or {"kind": "build"},
+        tables=catalog.tables(markers, without=removed) | {"parts": commits.parts_table(parts)},
+        metadata=metadata(left.recipe, left.growth, left.moves),
         recipe=left.recipe.model_dump(mode="json"),
         growth=left.growth,
-        episodes=tables["catalog"].num_rows,
-        quarantined=tables["quarantine"].num_rows,
-        removed=removed.num_rows,
-        bytes=sum(row["stored_bytes"] for row in parts),
-        tables=entries,
-        metadata={key: describe(data) for key, data in described.items()},
     )
-    return version, described | files
 
 
-def _part_row(part: Part, marker: dict, out: Objects) -> dict:
-    """The part's row of the version's table of parts."""
-    key = marker_path(part.bucket, part.number)
-    return {
-        "key": key,
-        **describe(out.get(key)),
-        "episodes": len(marker["episodes"]),
-        "quarantined": len(marker["quarantined"]),
-        "stored_bytes": sum(told["bytes"] for told in marker["objects"].values()),
-    }
-
-
-def _holds(out: Objects, key: str, data: bytes) -> bool:
-    try:
-        return out.get(key) == data
-    except FileNotFoundError:
-        return False
+def _mend(out: Objects, done: Plan) -> None:
+    """Make tables and metadata anew that are not as published: never vouch for damage."""
+    versions.mend(out)
+    keys = [marker_path(part.bucket, part.number) for part in done.parts]
+    commits.write_missing(out, mending.metadata(out, done.version))
+    commits.write_missing(out, mending.tables(out, done.version, keys))
 
 
 def _forget_crashes(done: Plan, out: Objects) -> None:
@@ -270,7 +243,7 @@ def _forget_crashes(done: Plan, out: Objects) -> None:
                 f"{out.url} has several versions that say which episodes crashed; "
                 "`simgen expire` all but one first, or build into another folder"
             )
-        out.delete([version_path(done.version.version)])
+        versions.forget(out, done.version)
     for part in crashed:
         out.delete([marker_path(part.bucket, part.number)])
-        ledger.Attempts(out, part.name).forget()
+        ledger.attempts_of(out, part.name).forget()

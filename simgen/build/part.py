@@ -6,7 +6,7 @@ import faulthandler
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +58,7 @@ def run_part(
         RuntimeError: The part killed its process three times while it was being stored.
     """
     out = objects_at(out)
-    attempts = ledger.Attempts(out, part.name)
+    attempts = ledger.attempts_of(out, part.name)
     deaths = attempts.deaths()
     if deaths[ledger.STORING] >= ledger.ATTEMPTS:
         raise RuntimeError(
@@ -78,6 +78,28 @@ def run_part(
         size = work.commit(out)
     ledger.record_costs(out, part.name, dict(work.costs_s))
     return PartReport(part, len(work.episodes), len(work.quarantined), size, dict(work.costs_s))
+
+
+def make_part(
+    recipe: Recipe,
+    part: Part,
+    *,
+    make: Make | None = None,
+    crashed: Mapping[int, Sequence[str]] | None = None,
+) -> tuple[dict[str, bytes], bytes]:
+    """What run_part would write, shards by key and the marker; nothing is written.
+
+    Args:
+        crashed: Episodes not to try again, and what was said of them.
+    """
+    work = _Work(recipe, part)
+    for row, index in zip(part.rows, part.indices, strict=True):
+        if crashed and index in crashed:
+            work.reject(index, crashed[index])
+        else:
+            work.add(row, index, make or episodes.make_episode)
+    shards, marker = work.contents()
+    return shards, writer.sealed(marker, shards)
 
 
 @contextmanager
@@ -139,6 +161,13 @@ class _Work:
     def commit(self, out: Objects) -> int:
         """Write the shards, then the marker; returns the shards' bytes."""
         began = time.process_time()
+        shards, marker = self.contents()
+        writer.commit(out, shards, marker)
+        self.costs_s["store"] += time.process_time() - began
+        return sum(map(len, shards.values()))
+
+    def contents(self) -> tuple[dict[str, bytes], dict]:
+        """The part's shards by key, and its marker without what it says of them."""
         shards = {
             shard_path(self.part.bucket, spec, self.part.number): shard.assemble(
                 spec, self.recipe.episodes_per_part, self.chunks[name]
@@ -155,6 +184,4 @@ class _Work:
             "events": self.events,
             "quarantined": self.quarantined,
         }
-        writer.commit(out, shards, marker)
-        self.costs_s["store"] += time.process_time() - began
-        return sum(map(len, shards.values()))
+        return shards, marker

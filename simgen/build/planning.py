@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,10 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from simgen.recipe import Recipe
 from simgen.store import layout, versions
-from simgen.store.layout import ArraySpec, Bucket
+from simgen.store.layout import Bucket
 from simgen.store.metadata import provenance
 from simgen.store.objects import LocalObjects, Objects, objects_at
 from simgen.store.shard import IntegrityError
@@ -74,6 +76,19 @@ class Plan:
     def todo(self) -> tuple[Part, ...]:
         """Parts to run, in order."""
         return tuple(part for part in self.parts if part not in self.markers)
+
+    @property
+    def step(self) -> str:
+        """First build or which addition it is, and of which arrangement of the parts."""
+        return f"{len(self.growth):06d}-{len(self.moves):06d}"
+
+    @property
+    def work(self) -> dict[str, Any]:
+        """All that decides what is written in that step."""
+        told = provenance(self.recipe, self.growth)
+        names = ("growth", "content_hash", "episodes_per_part", "cpu", "format_version",
+                 "simgen_version", "engine_versions")  # fmt: skip
+        return {name: told[name] for name in names}
 
     @property
     def bytes_needed(self) -> int:
@@ -197,9 +212,10 @@ def _check_folder(recipe: Recipe, out: Objects) -> dict | None:
 
 
 def _ours(key: str) -> bool:
-    """Whether a crash before the root's metadata may have left it."""
+    """Whether it may be left without the root: by a crash, or a deletion amid a build."""
     first, *more = key.split("/")
-    return first == layout.WORKSHOP or (first.startswith("t") and len(more) > 0)
+    part = first == layout.PARTS and re.fullmatch(r"t\d+_\d+x\d+-\d{6}\.json", more[-1])
+    return first == layout.WORKSHOP or bool(part) or (first.startswith("t") and len(more) > 0)
 
 
 def _newest(out: Objects) -> Version | None:

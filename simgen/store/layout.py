@@ -8,6 +8,7 @@ shard, so each object has one writer. Everything here follows from the recipe al
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil, prod
 
@@ -20,6 +21,7 @@ SHOTS_MAX = 4  # as recipes allow
 TABLES = "tables"
 VERSIONS = "versions"  # each of its files commits a version; the first makes the dataset whole
 PARTS = "parts"
+STATS = "stats"  # of each version, once somebody asked
 WORKSHOP = ".build"  # lock, attempts, costs, temporary files: not part of the dataset
 
 
@@ -28,7 +30,7 @@ class Bucket:
     """One group: its arrays, and the episode index that each row holds."""
 
     name: str
-    rows: tuple[int | None, ...]  # None: left free, so that an addition begins a part of its own
+    rows: tuple[int | None, ...]  # None: free, for an addition begins its own part, or moved away
     rows_per_part: int
     arrays: dict[str, ArraySpec]
 
@@ -37,23 +39,36 @@ class Bucket:
         return ceil(len(self.rows) / self.rows_per_part)
 
 
-def buckets(recipe: Recipe, growth: tuple[int, ...] = ()) -> dict[str, Bucket]:
+def buckets(
+    recipe: Recipe, growth: tuple[int, ...] = (), moves: Iterable[Mapping] = ()
+) -> dict[str, Bucket]:
     """Every bucket of the recipe in the order of its first episode; rows are in index order.
 
     Args:
         growth: Episodes after the first build and after each addition to it, the last
             recipe.episodes. An addition begins new parts: committed objects are never rewritten.
+        moves: What compactions did, in order: `after` so many steps of growth, `moved` are
+            the indices that got rows in new parts, `dropped` those that lost theirs.
     """
     rows: dict[str, list[int | None]] = {}
     size, start = recipe.episodes_per_part, 0
-    for stop in growth or (recipe.episodes,):
+
+    def append(indices: Iterable[int]) -> None:
         grown: dict[str, list[int | None]] = {}
-        for index in range(start, stop):
+        for index in indices:
             grown.setdefault(recipe.assign(index).bucket, []).append(index)
-        for name, indices in grown.items():
+        for name, found in grown.items():
             held = rows.setdefault(name, [])
-            rows[name] = [*held, *[None] * (-len(held) % size), *indices]
+            rows[name] = [*held, *[None] * (-len(held) % size), *found]
+
+    for step, stop in enumerate(growth or (recipe.episodes,), 1):
+        append(range(start, stop))
         start = stop
+        for move in (move for move in moves if move["after"] == step):
+            left = {*move["moved"], *move["dropped"]}
+            for name, held in rows.items():
+                rows[name] = [None if index in left else index for index in held]
+            append(move["moved"])
     return {
         name: Bucket(name, tuple(indices), recipe.episodes_per_part, array_specs(recipe, name))
         for name, indices in rows.items()
@@ -103,6 +118,21 @@ def version_path(number: int) -> str:
 def table_path(name: str, xxh3: str) -> str:
     """Named by its content: a version's tables are never replaced."""
     return f"{TABLES}/{name}-{xxh3}.parquet"
+
+
+def copy_path(key: str) -> str:
+    """Where the second copy lies of what could not be made again."""
+    folder, _, name = key.rpartition("/")
+    return f"{folder}/copies/{name}"
+
+
+def stats_path(number: int) -> str:
+    return f"{STATS}/{number:06d}.json"
+
+
+def frames_of(bucket: str) -> int:
+    """Frames of a bucket's clips, by its name."""
+    return int(bucket[1:].partition("_")[0])
 
 
 def canonical_json(data: dict) -> bytes:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import platform
 import warnings
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import metadata as installed
 
 import numpy as np
 
@@ -13,8 +15,11 @@ from simgen import __version__
 from simgen.captions.vocabulary import vocabulary
 from simgen.recipe import Recipe
 from simgen.store.codecs import Bound, Codec
-from simgen.store.layout import FORMAT_VERSION, ArraySpec, Bucket, buckets
+from simgen.store.layout import FORMAT_VERSION, ArraySpec, Bucket, buckets, canonical_json
 from simgen.store.objects import Objects
+
+version = cache(installed.version)
+_made: dict[bytes, dict[str, bytes]] = {}  # making the files takes zarr most of a second
 
 
 def provenance(recipe: Recipe, growth: tuple[int, ...] = ()) -> dict:
@@ -34,22 +39,48 @@ def provenance(recipe: Recipe, growth: tuple[int, ...] = ()) -> dict:
     }
 
 
+def made_elsewhere(attrs: Mapping, recipe: Recipe) -> str:
+    """What of those root attributes differs here, so that simulating gives other bytes; or ""."""
+    here = provenance(recipe)
+    return "; ".join(
+        f"{key} {attrs[key]}, here it is {here[key]}"
+        for key in ("simgen_version", "engine_versions", "cpu")
+        if attrs[key] != here[key]
+    )
+
+
 def _version(package: str) -> str:
     try:
         return version(package)
-    except PackageNotFoundError:
+    except installed.PackageNotFoundError:
         return "not installed"
 
 
-def metadata(recipe: Recipe, growth: tuple[int, ...] = ()) -> dict[str, bytes]:
-    """Every zarr.json of the dataset by key, the root's last; same recipe, same bytes."""
+def metadata(
+    recipe: Recipe, growth: tuple[int, ...] = (), moves: Iterable[Mapping] = ()
+) -> dict[str, bytes]:
+    """Every zarr.json of the dataset by key, the root's last; same recipe, same bytes.
+
+    `growth` and `moves` are as in layout.buckets.
+    """
+    attributes, moves = provenance(recipe, growth), list(moves)
+    key = canonical_json({"attributes": attributes, "moves": moves})
+    if key not in _made:
+        if len(_made) == 8:
+            _made.clear()
+        attributes["vocabulary"] = list(vocabulary(recipe))
+        _made[key] = _make(attributes, buckets(recipe, growth, moves))
+    return dict(_made[key])
+
+
+def _make(attributes: dict, every: Mapping[str, Bucket]) -> dict[str, bytes]:
+    """The files by key, the root's last."""
     import zarr
     from zarr.storage import MemoryStore
 
     store = MemoryStore()
-    words = {"vocabulary": list(vocabulary(recipe))}
-    root = zarr.create_group(store, attributes=provenance(recipe, growth) | words)
-    for bucket in (every := buckets(recipe, growth)).values():
+    root = zarr.create_group(store, attributes=attributes)
+    for bucket in every.values():
         group = root.create_group(bucket.name, attributes={"dims": "episode first"})
         for spec in bucket.arrays.values():
             _create_array(group, spec, bucket)
@@ -103,7 +134,7 @@ def stored_specs(objects: Objects, bucket: str) -> dict[str, ArraySpec]:
 
 
 def _stored_spec(name: str, told: dict) -> ArraySpec:
-    """Of an array as its zarr.json describes it; before version 3 no bound was told."""
+    """Of an array as its zarr.json describes it."""
     sharding, attributes = told["codecs"][0]["configuration"], told["attributes"]
     inner = {codec["name"]: codec.get("configuration", {}) for codec in sharding["codecs"]}
     blosc, order = inner["blosc"], inner.get("transpose", {}).get("order", [0])
@@ -115,7 +146,7 @@ def _stored_spec(name: str, told: dict) -> ArraySpec:
         tuple(sharding["chunk_shape"][1:]),
         attributes["units"],
         attributes["description"],
-        Codec(blosc["cname"], blosc["clevel"], blosc.get("typesize", 1), blosc["blocksize"]),
+        Codec(blosc["cname"], blosc["clevel"], blosc["typesize"], blosc["blocksize"]),
         tuple(axis - 1 for axis in order[1:]),
-        Bound(**attributes.get("error_bound", {})),
+        Bound(**attributes["error_bound"]),
     )

@@ -1,35 +1,28 @@
-"""Whether a dataset still is what was written, down to the episode and array that is not."""
+"""Whether a dataset still is what was written, down to the episode and array that is not.
+
+A version's commit vouches for its tables, the table `parts` for the markers, and they for every
+object. Parts are checked side by side and forgotten: a million episodes need 16 bytes each.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
-import pyarrow as pa
-
 from simgen.episode import Episode
 from simgen.recipe import Recipe
-from simgen.store import arrays, catalog, layout, metadata, reader, versions, writer
-from simgen.store.objects import Objects
-from simgen.store.shard import IntegrityError, Shard
+from simgen.store import arrays, audit, layout, mending, metadata, reader, stats, versions, writer
+from simgen.store.audit import PartCheck, Problem
+from simgen.store.objects import Objects, objects_at
+from simgen.store.shard import IntegrityError
+from simgen.store.versions import Version
 
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that is not as written. `episodes` empty: it concerns the whole dataset."""
-
-    key: str  # object, relative to the dataset
-    what: str
-    array: str = ""
-    episodes: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        if not self.episodes:
-            return f"{self.key}: {self.what}"
-        return f"{self.key}: {self.what}: array {self.array}, episode {', '.join(self.episodes)}"
+THREADS = 4
+Step = Callable[[int, int], None]  # parts done, parts in all
 
 
 @dataclass(frozen=True)
@@ -55,6 +48,8 @@ def verify(
     version: int | None = None,
     sample: float = 0.0,
     make: Callable[[Recipe, int], Episode] | None = None,
+    threads: int = THREADS,
+    progress: Step | None = None,
 ) -> Report:
     """Check every object of a version against the hashes taken when it was written.
 
@@ -64,143 +59,86 @@ def verify(
         sample: Share of the episodes to simulate again and compare byte for byte; needs the
             engine versions and CPU architecture that made it.
         make: simgen.episode.make_episode, where `sample` is not zero.
+        threads: That read and hash objects.
+        progress: Called after each part.
     Raises:
         UnreadableError: No finished dataset of this format there.
-        IntegrityError: The version's commit is damaged.
+        UnknownVersionError: No such version.
+        IntegrityError: The version's commit is damaged, and so is its copy.
         ValueError: `sample` is not zero and other versions or another CPU made the dataset.
     """
-    dataset = reader.open(place, version=version)  # its tables are for the checks to read
-    out, told = dataset.objects, dataset.version
-    problems = list(_check_published(dataset))
+    out = objects_at(place)
+    found, wrong = versions.survey(out)
+    told, newest = _chosen(out, found, version), found[max(found)] if found else None
+    problems = [Problem(damage.key, damage.what) for damage in wrong]
+    problems += _check_published(out, told, newest)
     damaged = {problem.key for problem in problems}
-    markers = []
+    dataset = reader.Dataset(out, mending.attributes(out, newest), told)
+    totals = audit.Totals()
     if told.tables["parts"]["key"] not in damaged:
-        parts = versions.table(out, told, "parts").to_pylist()
-        for row in parts:
-            if what := _difference(out, row["key"], row):
-                problems.append(Problem(row["key"], what))
-            else:
-                markers.append(json.loads(out.get(row["key"])))
-        if len(markers) == len(parts):
-            problems += _check_tables(dataset, markers, damaged)
-            problems += _check_counts(dataset, markers)
-    for marker in markers:
-        problems += _check_part(out, dataset.attrs, marker, damaged)
+        rows = versions.table(out, told, "parts").to_pylist()
+        check = audit.Auditor(dataset, damaged)
+        for number, part in enumerate(_each(check.part, rows, threads), 1):
+            problems += part.problems
+            totals.add(part)
+            if progress:
+                progress(number, len(rows))
+        if not totals.unread:
+            problems += audit.check_tables(dataset, totals, damaged)
+            problems += audit.check_counts(told, totals, len(check.gone))
     again: tuple[str, ...] = ()
     if sample > 0 and not problems:
         again = _drawn(dataset, sample)
         problems += _check_again(dataset, again, make)
-    sizes = [described["bytes"] for m in markers for described in m["objects"].values()]
     return Report(
-        dataset.url, told.version, told.episodes, len(sizes), sum(sizes), again, tuple(problems)
+        dataset.url, told.version, told.episodes, totals.objects, totals.bytes, again,
+        tuple(problems),
+    )  # fmt: skip
+
+
+def _chosen(out: Objects, found: dict[int, Version], number: int | None) -> Version:
+    """The version to check, by its commit or the copy."""
+    if number is None and found:
+        number = max(found)
+    if number in found:
+        return found[number]
+    versions.read(out, number)  # says what is damaged or unknown
+    reader.root_attributes(out)
+    raise reader.UnreadableError(
+        f"{out.url} is unfinished; run the same `simgen build` again to finish it"
     )
 
 
-def _check_published(dataset: reader.Dataset) -> Iterator[Problem]:
-    """Tables and, of the newest version, metadata against what the version names."""
-    out, told = dataset.objects, dataset.version
-    for entry in told.tables.values():
-        if what := _difference(out, entry["key"], entry):
-            yield Problem(entry["key"], what)
-    if told.version != versions.numbers(out)[-1]:
-        return  # additions since have made arrays longer
-    for key, entry in told.metadata.items():
-        if what := _difference(out, key, entry):
+def _each(check: Callable[[dict], PartCheck], rows: list[dict], threads: int) -> Iterator:
+    """The checks in order, a few ahead of what was asked for."""
+    with ThreadPoolExecutor(threads) as pool:
+        flying = []
+        for row in rows:
+            flying.append(pool.submit(check, row))
+            if len(flying) > 2 * threads:
+                yield flying.pop(0).result()
+        for future in flying:
+            yield future.result()
+
+
+def _check_published(out: Objects, told: Version, newest: Version) -> Iterator[Problem]:
+    """Tables and statistics of the version, and metadata, which is the newest version's."""
+    entries = [(entry["key"], entry) for entry in told.tables.values()]
+    if told.removed:
+        entries.append((layout.copy_path(told.tables["removed"]["key"]), told.tables["removed"]))
+    for key, entry in entries:
+        if what := mending.difference(out, key, entry):
             yield Problem(key, what)
+    for key, entry in newest.metadata.items():
+        if what := mending.difference(out, key, entry):
+            yield Problem(key, what, array=key.split("/")[1] if key.count("/") == 2 else "")
     for key in out.list():
-        if key.endswith("zarr.json") and key not in told.metadata:
+        if key.endswith("zarr.json") and key not in newest.metadata:
             yield Problem(key, "is no metadata of the published dataset")
-
-
-def _difference(out: Objects, key: str, told: dict) -> str:
-    """What is wrong with an object; empty if nothing."""
     try:
-        data = out.get(key)
-    except FileNotFoundError:
-        return "is missing"
-    if len(data) != told["bytes"]:
-        return f"has {len(data)} bytes, not {told['bytes']}"
-    return "" if writer.digest(data) == told["xxh3"] else "has other bytes than were written"
-
-
-def _check_part(
-    out: Objects, attrs: dict, marker: dict, damaged: Collection[str]
-) -> Iterator[Problem]:
-    """A part's objects against its marker; `damaged` are the keys that cannot be relied on."""
-    root, group = "zarr.json", f"{marker['bucket']}/zarr.json"
-    described = not {root, group} & set(damaged)
-    specs = metadata.stored_specs(out, marker["bucket"]) if described else {}
-    by_key = {layout.shard_path(marker["bucket"], s, marker["part"]): s for s in specs.values()}
-    for key, told in marker["objects"].items():
-        if what := _difference(out, key, told):
-            array, rows = key.split("/")[1], attrs["episodes_per_part"]
-            hit = _damaged(out, key, by_key[key], marker, rows) if key in by_key else []
-            yield Problem(key, what, array, tuple(hit or _holders(array, marker)))
-    held = {name for row in marker["episodes"] for name in json.loads(row["hashes"])}
-    for key in sorted(key for key, spec in by_key.items() if spec.name in held):
-        if key not in marker["objects"]:
-            yield Problem(key, "is not named by its marker", by_key[key].name)
-
-
-def _holders(array: str, marker: dict) -> list[str]:
-    return [r["episode_id"] for r in marker["episodes"] if array in json.loads(r["hashes"])]
-
-
-def _damaged(out: Objects, key: str, spec: layout.ArraySpec, marker: dict, rows: int) -> list[str]:
-    """Episodes whose content in a changed object is not what the catalog's hash says."""
-    try:
-        shard = Shard(out, key, spec, rows)
+        stats.stored(out, told)
     except IntegrityError:
-        return _holders(spec.name, marker)
-    damaged = []
-    for row in marker["episodes"]:
-        if (wanted := json.loads(row["hashes"]).get(spec.name)) is None:
-            continue
-        try:
-            data = shard.read(row["row"] % rows, 0, spec.shape[0])
-        except (IntegrityError, RuntimeError, ValueError):
-            damaged.append(row["episode_id"])
-            continue
-        if writer.digest(data) != wanted:
-            damaged.append(row["episode_id"])
-    return damaged
-
-
-def _check_counts(dataset: reader.Dataset, markers: list[dict]) -> Iterator[Problem]:
-    """What the version says of itself against its parts."""
-    told, removed = dataset.version, dataset.version.removed
-    wanted = {
-        "episodes": sum(len(marker["episodes"]) for marker in markers) - removed,
-        "quarantined": sum(len(marker["quarantined"]) for marker in markers),
-        "bytes": sum(entry["bytes"] for m in markers for entry in m["objects"].values()),
-    }
-    for name, value in wanted.items():
-        if (given := getattr(told, name)) != value:
-            key = layout.version_path(told.version)
-            yield Problem(key, f"says {name} {given}, the parts say {value}")
-
-
-def _check_tables(
-    dataset: reader.Dataset, markers: list[dict], damaged: Collection[str]
-) -> Iterator[Problem]:
-    """The published tables against what the parts say."""
-    entries = dataset.version.tables
-    if damaged & {entry["key"] for entry in entries.values()}:
-        return
-    gone = dataset.removed["episode_id"].to_pylist()
-    for name, wanted in catalog.tables(markers, without=gone).items():
-        table = versions.table(dataset.objects, dataset.version, name)
-        if not table.equals(wanted):
-            key = entries[name]["key"]
-            yield Problem(key, f"disagrees with the parts{_first_difference(table, wanted)}")
-
-
-def _first_difference(table: pa.Table, wanted: pa.Table) -> str:
-    if table.num_rows != wanted.num_rows:
-        return f": {table.num_rows} rows, not {wanted.num_rows}"
-    pairs = zip(table.to_pylist(), wanted.to_pylist(), strict=True)
-    row = next((b for a, b in pairs if a != b), None)
-    return f", first at episode {row['episode_id']}" if row else ""
+        yield Problem(layout.stats_path(told.version), "has other bytes than were written")
 
 
 def _drawn(dataset: reader.Dataset, sample: float) -> tuple[str, ...]:
@@ -213,14 +151,17 @@ def _drawn(dataset: reader.Dataset, sample: float) -> tuple[str, ...]:
 def _check_again(
     dataset: reader.Dataset, names: tuple[str, ...], make: Callable[[Recipe, int], Episode] | None
 ) -> Iterator[Problem]:
+    if dataset.attrs["recipe"] is None:
+        raise ValueError(
+            f"{dataset.url} was imported and has no recipe to simulate again; verify without a "
+            "sample"
+        )
     recipe = Recipe.model_validate_json(json.dumps(dataset.attrs["recipe"]))
-    here = metadata.provenance(recipe)
-    for key in ("simgen_version", "engine_versions", "cpu"):
-        if (made := dataset.attrs[key]) != here[key]:
-            raise ValueError(
-                f"{dataset.url} was made with {key} {made}, here it is {here[key]}: simulating "
-                "again gives other bytes; do it there, or verify without a sample"
-            )
+    if other := metadata.made_elsewhere(dataset.attrs, recipe):
+        raise ValueError(
+            f"{dataset.url} was made with {other}: simulating again gives other bytes; do it "
+            "there, or verify without a sample"
+        )
     for name in names:
         row = dataset.row(name)
         specs = layout.array_specs(recipe, row["bucket"])

@@ -3,6 +3,9 @@
 A version is one object, `versions/000002.json`, created last and never replaced. It names its
 tables by their content, and through the table `parts` every marker and so every byte. Two writers
 cannot both create the same number; who comes second has lost nothing and is told.
+
+What nothing else says is kept twice: commits, and the table `removed`. A commit's copy is written
+after it and deleted before it, so a copy without its commit is damage and never a leftover.
 """
 
 from __future__ import annotations
@@ -11,19 +14,29 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version as library_version
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simgen.store import writer
-from simgen.store.layout import FORMAT_VERSION, VERSIONS, canonical_json, table_path, version_path
+from simgen.store.layout import (
+    FORMAT_VERSION,
+    VERSIONS,
+    canonical_json,
+    copy_path,
+    stats_path,
+    table_path,
+    version_path,
+)
 from simgen.store.objects import Objects
 from simgen.store.shard import IntegrityError
 from simgen.store.tables import MEND
 from simgen.store.tables import describe as describe_table
 
-TABLE_NAMES = ("catalog", "events", "quarantine", "removed", "parts")
+TABLE_NAMES = ("catalog", "events", "quarantine", "removed", "parts", "metadata")
+LIBRARIES = ("numcodecs", "pyarrow", "zarr")  # on which the stored bytes depend
 
 
 class ConflictError(RuntimeError):
@@ -32,6 +45,10 @@ class ConflictError(RuntimeError):
 
 class UnknownVersionError(LookupError):
     """The dataset has no such version; the message names those it has."""
+
+
+class RequestError(ValueError):
+    """What was asked cannot be done to this dataset; the message says what can."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +66,18 @@ class Version:
     bytes: int  # of its parts' objects
     tables: dict[str, dict[str, Any]]  # name -> key, bytes, xxh3, footer_bytes, footer_xxh3
     metadata: dict[str, dict[str, Any]] = field(default_factory=dict)  # key -> bytes, xxh3
+    moves: tuple[dict[str, Any], ...] = ()  # see layout.buckets
+    libraries: dict[str, str] = field(default_factory=dict)  # that wrote it
     format_version: int = FORMAT_VERSION
+
+    @property
+    def key(self) -> str:
+        """Of its object."""
+        return version_path(self.version)
 
     def to_bytes(self) -> bytes:
         """Canonical JSON that ends in its own hash: nothing else vouches for it."""
-        told = asdict(self) | {"growth": list(self.growth)}
+        told = asdict(self) | {"growth": list(self.growth), "moves": list(self.moves)}
         return canonical_json(told | {"xxh3": writer.digest(canonical_json(told))})
 
     @classmethod
@@ -63,7 +87,8 @@ class Version:
             told = json.loads(data)
             given = told.pop("xxh3")
             whole = writer.digest(canonical_json(told)) == given
-            version = cls(**told | {"growth": tuple(told["growth"])}) if whole else None
+            tuples = {name: tuple(told.get(name, ())) for name in ("growth", "moves")}
+            version = cls(**told | tuples) if whole else None
         except (ValueError, KeyError, TypeError, AttributeError):
             version = None
         if version is None:
@@ -71,10 +96,25 @@ class Version:
         return version
 
 
+def libraries() -> dict[str, str]:
+    """Releases here of what the stored bytes depend on."""
+    return {name: library_version(name) for name in LIBRARIES}
+
+
 def numbers(objects: Objects) -> list[int]:
     """Versions that the dataset has, oldest first."""
-    keys = [key.removeprefix(f"{VERSIONS}/") for key in objects.list(f"{VERSIONS}/")]
-    return sorted(int(key[:-5]) for key in keys if key.endswith(".json") and key[:-5].isdigit())
+    return _listed(objects)[0]
+
+
+def _listed(objects: Objects) -> tuple[list[int], list[int]]:
+    """Numbers of the commits, and of the copies of commits."""
+    keys = objects.list(f"{VERSIONS}/")
+    found: tuple[list[int], list[int]] = ([], [])
+    for key in keys:
+        name = key.rpartition("/")[2].removesuffix(".json")
+        if name.isdigit():
+            found[key != version_path(int(name))].append(int(name))
+    return found
 
 
 def read(objects: Objects, number: int | None = None) -> Version | None:
@@ -82,19 +122,71 @@ def read(objects: Objects, number: int | None = None) -> Version | None:
 
     Raises:
         UnknownVersionError: There are versions, and that is none of them.
-        IntegrityError: Its bytes are not what was committed.
+        IntegrityError: Its bytes are not what was committed, or are gone.
     """
-    held = numbers(objects)
-    if not held:
+    held, copied = _listed(objects)
+    every = sorted({*held, *copied})
+    if not every:
         return None
-    number = held[-1] if number is None else number
-    if number not in held:
-        known = ", ".join(map(str, held))
+    number = every[-1] if number is None else number
+    if number not in every:
+        known = ", ".join(map(str, every))
         raise UnknownVersionError(
             f"{objects.url} has no version {number}; it has {known} (an expired one is gone)"
         )
-    key = version_path(number)
-    return Version.of_bytes(objects.get(key), f"{objects.url}/{key}")
+    place = f"{objects.url}/{version_path(number)}"
+    if number not in held:
+        raise IntegrityError(f"{place} is missing; {MEND}")
+    found = Version.of_bytes(objects.get(version_path(number)), place)
+    if found.version != number:
+        raise IntegrityError(f"{place} is that of version {found.version}; {MEND}")
+    return found
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A commit, or its copy, that is not as written; `good` None: nor is the other."""
+
+    version: int
+    key: str
+    what: str
+    good: bytes | None
+
+
+def survey(objects: Objects) -> tuple[dict[int, Version], list[Damage]]:
+    """Every version that its commit or the copy tells, and what is wrong with either."""
+    found: dict[int, Version] = {}
+    wrong: list[Damage] = []
+    for number in sorted({n for numbers in _listed(objects) for n in numbers}):
+        keys = (version_path(number), copy_path(version_path(number)))
+        told = [_told(objects, key, number) for key in keys]
+        good = next((version for version, _ in told if version), None)
+        if good:
+            found[number] = good
+        for key, (version, what) in zip(keys, told, strict=True):
+            if version is None or version != good:
+                data = good.to_bytes() if good else None
+                wrong.append(Damage(number, key, what or "is not the commit's copy", data))
+    return found, wrong
+
+
+def _told(objects: Objects, key: str, number: int) -> tuple[Version | None, str]:
+    """What an object says of that version, or what is wrong with it."""
+    try:
+        version = Version.of_bytes(objects.get(key), key)
+    except FileNotFoundError:
+        return None, "is missing"
+    except IntegrityError:
+        return None, "has other bytes than were written"
+    if version.version != number:
+        return None, f"is that of version {version.version}"
+    return version, ""
+
+
+def mend(objects: Objects) -> None:
+    """Put back what is wrong of a commit by its copy, or of a copy by its commit."""
+    if wrong := {d.key: d.good for d in survey(objects)[1] if d.good is not None}:
+        objects.put(wrong)
 
 
 def commit(objects: Objects, version: Version) -> None:
@@ -103,18 +195,27 @@ def commit(objects: Objects, version: Version) -> None:
     Raises:
         ConflictError: That number is taken by something else.
     """
-    key, data = version_path(version.version), version.to_bytes()
-    if objects.create(key, data) or (held := objects.get(key)) == data:
-        return
-    try:
-        Version.of_bytes(held, key)
-    except IntegrityError:  # nobody can have read it: mended
-        objects.put({key: data})
-        return
-    raise ConflictError(
-        f"{objects.url} got version {version.version} from another writer meanwhile; "
-        "nothing of it is lost; run your command again on top of it"
-    )
+    data = version.to_bytes()
+    if not objects.create(version.key, data):
+        told = [_told(objects, key, version.version)[0] for key in (version.key, _copy(version))]
+        if any(other not in (None, version) for other in told):
+            raise ConflictError(
+                f"{objects.url} got version {version.version} from another writer meanwhile; "
+                "nothing of it is lost; run your command again on top of it"
+            )
+        if told[0] is None:  # damaged: nobody can have read it
+            objects.put({version.key: data})
+    objects.put({_copy(version): data})
+
+
+def forget(objects: Objects, version: Version) -> None:
+    """Delete the commit: what only it named may then be deleted too."""
+    objects.delete([stats_path(version.version), _copy(version)])
+    objects.delete([version.key])
+
+
+def _copy(version: Version) -> str:
+    return copy_path(version.key)
 
 
 def describe_tables(tables: Mapping[str, bytes]) -> tuple[dict[str, dict], dict[str, bytes]]:
@@ -165,6 +266,7 @@ REMOVED_SCHEMA = pa.schema(
         ("version", pa.int64()),  # the first without it
     ]
 )
+METADATA_SCHEMA = pa.schema([("key", pa.string()), ("data", pa.binary())])  # every zarr.json
 
 
 def parquet(found: pa.Table) -> bytes:

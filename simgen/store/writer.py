@@ -14,6 +14,10 @@ from simgen.store.layout import canonical_json, marker_path
 from simgen.store.objects import Objects
 
 
+class GoneError(RuntimeError):
+    """The dataset is no longer there; the message says what to do."""
+
+
 def digest(data) -> str:
     """xxh3 (64 bits, hex) of a contiguous buffer."""
     return xxhash.xxh3_64_hexdigest(data)
@@ -24,9 +28,25 @@ def describe(data: bytes) -> dict:
     return {"bytes": len(data), "xxh3": digest(data)}
 
 
-def commit(out: Objects, shards: Mapping[str, bytes], marker: dict) -> None:
-    """Write a part's shards, then the marker that makes them count."""
+def commit(out: Objects, shards: Mapping[str, bytes], marker: dict) -> bytes:
+    """Write a part's shards, then the marker that makes them count, which is returned.
+
+    Raises:
+        GoneError: The dataset was deleted meanwhile.
+    """
+    if out.size("zarr.json") is None:
+        raise GoneError(
+            f"{out.url} was deleted while it was being built (zarr.json is gone); "
+            "run the same command again to build it anew"
+        )
     if shards:
         out.put(shards)
-    marker = marker | {"objects": {key: describe(data) for key, data in shards.items()}}
-    out.put({marker_path(marker["bucket"], marker["part"]): canonical_json(marker)})
+    data = sealed(marker, shards)
+    out.put({marker_path(marker["bucket"], marker["part"]): data})
+    return data
+
+
+def sealed(marker: dict, shards: Mapping[str, bytes]) -> bytes:
+    """The marker's bytes, with what it says of its objects."""
+    objects = {key: describe(data) for key, data in shards.items()}
+    return canonical_json(marker | {"objects": objects})

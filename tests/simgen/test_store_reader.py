@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import fake_episodes
@@ -110,7 +111,7 @@ def test_verify_on_read_sees_swapped_objects(dataset: Path):
 
 
 def test_unfinished_and_unknown_folders_are_refused(dataset: Path, tmp_path: Path):
-    (dataset / "versions" / "000001.json").unlink()
+    shutil.rmtree(dataset / "versions")
     with pytest.raises(UnreadableError, match="unfinished; run the same `simgen build` again"):
         simgen.open(dataset)
     with pytest.raises(UnreadableError, match="no dataset"):

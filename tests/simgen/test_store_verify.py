@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from simgen.store.verify import verify
 from simgen.store.versions import TABLE_NAMES
 
 BUCKET = "t10_16x24"
+COPY = "versions/copies/000001.json"
 
 
 def flip(path: Path, at: int) -> None:
@@ -108,8 +110,11 @@ def test_a_damaged_version_is_found(dataset: Path, old: str, new: str):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
+    assert [(p.key, p.what) for p in verify(dataset).problems] == [
+        ("versions/000001.json", "has other bytes than were written")
+    ]
     with pytest.raises(IntegrityError, match=r"versions/000001\.json is damaged; run .*repair"):
-        verify(dataset)
+        simgen.open(dataset)
 
 
 def test_a_version_that_disagrees_with_the_parts(dataset: Path):
@@ -120,7 +125,7 @@ def test_a_version_that_disagrees_with_the_parts(dataset: Path):
     entries, files = versions.describe_tables({"catalog": data})
     out.put(files)
     forged = replace(version, episodes=8, tables=version.tables | entries)
-    out.put({"versions/000001.json": forged.to_bytes()})
+    out.put({key: forged.to_bytes() for key in ("versions/000001.json", COPY)})
     table, count = sorted(verify(dataset).problems, key=lambda problem: problem.key)
     assert "disagrees with the parts: 8 rows, not 9" in str(table)
     assert "versions/000001.json: says episodes 8, the parts say 9" in str(count)
@@ -154,7 +159,7 @@ def test_simulating_again_elsewhere_is_refused(dataset: Path, monkeypatch: pytes
 
 
 def test_an_unfinished_dataset_cannot_be_verified(dataset: Path):
-    (dataset / "versions" / "000001.json").unlink()
+    shutil.rmtree(dataset / "versions")
     with pytest.raises(UnreadableError, match="unfinished"):
         verify(dataset)
 
@@ -173,7 +178,7 @@ def test_inspect_counts(finished: Path):
 
 
 def test_inspect_says_what_is_missing(dataset: Path):
-    (dataset / "versions" / "000001.json").unlink()
+    shutil.rmtree(dataset / "versions")
     (dataset / "parts" / f"{BUCKET}-000000.json").unlink()
     facts = inspect(dataset)
     assert (facts["complete"], facts["missing"]) == (False, 3)
