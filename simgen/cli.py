@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from simgen.commands.export import export
+from simgen.commands.view import view
 from simgen.terminal import (
     FAILED,
     INTEGRITY,
@@ -279,6 +280,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 app.command()(export)
+app.command()(view)
 
 
 def changed(path: Path, overrides: list[str] | None, episodes: int | None) -> Any:

@@ -86,9 +86,7 @@ def sheets(dataset: Dataset, episode_id: str, channel: str) -> list[bytes]:
     if not lossless:
         options = {"quality": 90, "method": 2}
     starts = range(0, len(video), layout.per_sheet)
-    return [
-        webp(grid(video[at : at + layout.per_sheet], layout.columns), options) for at in starts
-    ]
+    return [webp(grid(video[at : at + layout.per_sheet], layout.columns), options) for at in starts]
 
 
 def thumbnail(dataset: Dataset, episode_id: str) -> bytes:
