@@ -69,12 +69,12 @@ def metadata(
         if len(_made) == 8:
             _made.clear()
         attributes["vocabulary"] = list(vocabulary(recipe))
-        _made[key] = _make(attributes, buckets(recipe, growth, moves))
+        _made[key] = described(attributes, buckets(recipe, growth, moves))
     return dict(_made[key])
 
 
-def _make(attributes: dict, every: Mapping[str, Bucket]) -> dict[str, bytes]:
-    """The files by key, the root's last."""
+def described(attributes: dict, every: Mapping[str, Bucket]) -> dict[str, bytes]:
+    """Every zarr.json of a dataset with these root attributes, the root's last."""
     import zarr
     from zarr.storage import MemoryStore
 
