@@ -1,5 +1,6 @@
 """PhyWorld's families: their ranges, as the stored truth shows them, and their laws."""
 
+import json
 from collections import defaultdict
 from pathlib import Path
 
@@ -7,10 +8,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+import simgen
+from simgen.build import build
 from simgen.engines import simulate
-from simgen.episode import make_episode
 from simgen.families import family
-from simgen.families.plane_world import off_plane_m
 from simgen.recipe import load
 
 DATASETS = Path(__file__).parents[2] / "datasets"
@@ -30,58 +31,50 @@ TWO_BALL_LEVELS = {
 }  # fmt: skip
 
 
-def episodes(name, splits, each=2):
-    """The recipe's first episodes of each split and scene, tiny pictures."""
-    recipe = load(DATASETS / name / "recipe.toml", SMALL)
-    wanted = defaultdict(int)
-    for index in range(recipe.episodes):
-        at = recipe.assign(index)
-        key = (at.split, at.scene_index)
-        if at.split not in splits or wanted[key] >= each:
-            continue
-        wanted[key] += 1
-        episode = make_episode(recipe, index)
-        assert episode.reasons == ()
-        yield at, episode
-    assert set(wanted) == {(s, i) for s in splits for i in range(len(recipe.scene))}
-
-
-def size_and_speed(episode):
-    """Truth: radii from the bodies, speeds at frame 0 from the motion."""
-    balls = episode.scene.bodies[1:]
-    radii = [body.geoms[0].size[0] for body in balls]
-    return radii, np.linalg.norm(episode.motion.velocity[0, 1:], axis=1)
-
-
 def within(value, bounds):
     return bounds[0] - 1e-9 <= value <= bounds[1] + 1e-9
 
 
 @pytest.mark.parametrize(
-    ("name", "levels", "radii"),
+    ("name", "levels", "radii", "episodes"),
     [
-        ("phyworld_uniform", ONE_BALL_LEVELS, ONE_BALL),
-        ("phyworld_parabola", ONE_BALL_LEVELS, ONE_BALL),
-        ("phyworld_collision", TWO_BALL_LEVELS, TWO_BALLS),
+        ("phyworld_uniform", ONE_BALL_LEVELS, ONE_BALL, 28),
+        ("phyworld_parabola", ONE_BALL_LEVELS, ONE_BALL, 28),
+        ("phyworld_collision", TWO_BALL_LEVELS, TWO_BALLS, 64),
     ],
 )
-def test_the_stored_truth_keeps_to_the_ranges_of_its_split(name, levels, radii):
-    for at, episode in episodes(name, levels):
-        out = levels[at.split].split()
-        side = ("low", "high")[at.scene_index]
-        for number, (radius, speed) in enumerate(zip(*size_and_speed(episode), strict=True), 1):
+def test_a_built_dataset_keeps_to_the_ranges_of_its_splits(name, levels, radii, episodes, tmp_path):
+    """Radii from the catalog, speeds from the stored velocities, the first of the scene's."""
+    recipe = load(DATASETS / name / "recipe.toml", [*SMALL, f"episodes={episodes}"])
+    report = build(recipe, tmp_path / "built.zarr", workers=1)
+    assert report.quarantined == 0
+    built = simgen.open(tmp_path / "built.zarr")
+    sides = defaultdict(set)
+    for row in built.catalog.to_pylist():
+        if row["split"] not in levels:
+            continue
+        out = levels[row["split"]].split()
+        side = ("low", "high")[recipe.assign(row["index"]).scene_index]
+        sides[row["split"]].add(side)
+        sizes = [body["size"][0] for body in json.loads(row["bodies"])[1:]]
+        balls = slice(1, 1 + len(sizes))
+        speeds = np.linalg.norm(built.read(row["episode_id"], "velocity")[0, balls], axis=1)
+        for number, (radius, speed) in enumerate(zip(sizes, speeds, strict=True), 1):
             flipped = {"low": "high", "high": "low"}[side]
-            here = flipped if at.split == "ood_cross" and number == 2 else side
-            assert within(radius, radii[here if f"r{number}" in out else "in"]), at
-            assert within(speed, SPEEDS[here if f"v{number}" in out else "in"]), at
-        assert np.abs(off_plane_m(episode.scene, episode.motion)) < 1e-9
-        assert episode.scene.frames == 32
-        assert episode.scene.frame_rate_hz == 10
-        g = 2.5 if name == "phyworld_parabola" else 0.0
-        assert episode.scene.gravity == (0.0, 0.0, -g)
+            here = flipped if row["split"] == "ood_cross" and number == 2 else side
+            assert within(radius, radii[here if f"r{number}" in out else "in"]), row["split"]
+            assert within(speed, SPEEDS[here if f"v{number}" in out else "in"]), row["split"]
+        place = built.read(row["episode_id"], "centre_of_mass")[:, balls]
+        assert place.shape[0] == 32
+        assert np.ptp(place[..., 1]) < 1e-9  # all in the picture's plane
+        assert row["frame_rate_hz"] == 10
+        assert row["gravity_m_s2"] == [0.0, 0.0, -2.5 if name == "phyworld_parabola" else 0.0]
         if name == "phyworld_collision":
-            assert episode.outcome.margins["frames_before"] >= 8 - 1e-6
-            assert episode.outcome.margins["frames_after"] >= 8
+            margins = json.loads(row["margins"])
+            assert margins["frames_before"] >= 8 - 1e-6
+            assert margins["frames_after"] >= 8
+    assert set(sides) == set(levels)
+    assert any(len(found) == 2 for split, found in sides.items() if levels[split])
 
 
 def test_training_speeds_leave_the_hole_that_the_hole_split_fills():
