@@ -1,6 +1,6 @@
 """CPU time to store clips beside the CPU time to render them. One JSON line a recipe, one for all.
 
-    python benchmarks/write.py [NAME ...] [--episodes 16] [--rounds 5] [--all]
+    python benchmarks/write.py [NAME ...] [--episodes 8] [--rounds 3] [--all]
 
 Clips of the datasets' recipes at 128 x 128 x 64 with the five channels and whatever else the
 recipe stores, built in this process. Storing is rounding, hashing and compressing (`compress`), and
@@ -56,8 +56,8 @@ def main() -> int:
     names = sorted(p.parent.name for p in ROOT.glob("*/recipe.toml"))
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("names", nargs="*", metavar="NAME", help="folders of datasets/")
-    arguments.add_argument("--episodes", type=int, default=16)
-    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--episodes", type=int, default=8)
+    arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--all", action="store_true", help="every dataset")
     given = arguments.parse_args()
     chosen = given.names or ([n for n in names if n not in SKIPPED] if given.all else DEFAULT)
