@@ -1,6 +1,6 @@
 """What each way to store a channel costs: bytes, writing and reading. JSON lines.
 
-    python benchmarks/codecs.py [NAME ...] [--channels rgb flow ...] [--clips 2] [--rounds 5]
+    python benchmarks/channel_codecs.py [NAME ...] [--channels rgb flow ...] [--clips 2] [--rounds 5]
 
 Clips of the datasets' recipes at 128 x 128 x 64. `chosen` is the layout's own way; every other
 differs from it in what its name says. Rounds are interleaved over the ways; figures are medians of
@@ -107,7 +107,7 @@ def lines(name: str, channels: tuple[str, ...], count: int, rounds: int) -> Iter
         for way, found in times.items():
             size, written, read = (median(values) for values in zip(*found, strict=True))
             yield {
-                "benchmark": "codecs", "recipe": name, "channel": channel, "way": way,
+                "benchmark": "channel_codecs", "recipe": name, "channel": channel, "way": way,
                 "bytes": round(size / frames), "write_us": round(written / frames * 1e6),
                 "read_us": round(read / WINDOWS * 1e6),
             }  # fmt: skip
