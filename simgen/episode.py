@@ -78,7 +78,9 @@ def make_episode(recipe: Recipe, index: int) -> Episode:
         if at.variant:
             twin, rng = table.twins[at.variant - 1], recipe.rng(index, "twin")
             again = partial(stage, recipe, index)
-            scene, motion, change = changed(scene, motion, shots, twin, table.engine, rng, again)
+            scene, motion, change = changed(
+                scene, motion, shots, twin, table.engine, rng, again, video
+            )
         outcome = ended(kind, scene, motion, change)
     except SimulationError as error:
         return rejected(made, str(error), clock.lap("simulate"))

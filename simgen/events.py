@@ -9,12 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Int32
 
 from simgen.families import Outcome
-from simgen.motion import Change, Motion, centre_velocity
+from simgen.motion import Change, Motion, absent, centre_velocity
 from simgen.scene import Scene
 
 HIDDEN_SHARE = 0.1  # an object is occluded while less than this of its silhouette shows
 HIDDEN_PIXELS = 6  # a silhouette of fewer pixels flickers by rounding alone
-ABSENT_M = -50.0  # what was taken away, or is not there yet, waits 100 m under the ground
 APEX_RISE_M = 0.05  # a turn after a smaller rise is a tremble on a contact
 
 
@@ -59,7 +58,7 @@ def find_events(
         *contacts(motion),
         *announced(scene, outcome),
         *sight(scene, area, whole, inside),
-        *apexes(scene, motion),
+        *apexes(scene, motion, change),
         *edits(scene, cuts, change),
     ]
     if change:
@@ -109,15 +108,18 @@ def spurious(event: Event, scene: Scene, motion: Motion, change: Change) -> bool
     if event.kind not in ("occlusion", "out_of_frame", "apex"):
         return False
     frame = min(round(event.start_s * scene.frame_rate_hz), scene.frames - 1)
-    absent = motion.position[frame, event.body_a, 2] < ABSENT_M
-    return bool(absent) or (event.kind == "apex" and abs(frame - change.frame) <= 1)
+    gone = absent(motion.position[frame, event.body_a, 2])
+    return bool(gone) or (event.kind == "apex" and abs(frame - change.frame) <= 1)
 
 
 def edits(scene: Scene, cuts: tuple[int, ...], change: Change | None) -> Iterator[Event]:
-    """What was done to the clip from outside: cuts, and the change that makes a twin of it."""
+    """What was done to the clip from outside: cuts, and the change that makes a twin of it.
+
+    A change that nothing ever shows, such as a mass times one, did not happen.
+    """
     for frame in cuts:
         yield Event("", "cut", frame / scene.frame_rate_hz, frame / scene.frame_rate_hz)
-    if change:
+    if change and change.diverges_1mm_frame >= 0:
         at = change.frame / scene.frame_rate_hz
         row = scene.body_index(change.body) if change.body else -1
         yield Event("", "change", at, at, row, value=change.kind)
@@ -145,11 +147,12 @@ def runs(flags: Bool[np.ndarray, " time"]) -> Iterator[tuple[int, int]]:
     yield from ((int(a), int(b)) for a, b in edges.reshape(-1, 2))
 
 
-def apexes(scene: Scene, motion: Motion) -> Iterator[Event]:
+def apexes(scene: Scene, motion: Motion, change: Change | None = None) -> Iterator[Event]:
     """Tops of the flights of free objects that nothing touches or holds, where gravity points down.
 
     The time is where the vertical velocity crosses zero: in free flight it is linear in time, so
-    that is exact. `value` is the height of the centre of mass there.
+    that is exact. `value` is the height of the centre of mass there. A rise counts from where the
+    object came to be, or from where a splice put it.
     """
     if not scene.gravity[2] < 0:
         return
@@ -161,8 +164,13 @@ def apexes(scene: Scene, motion: Motion) -> Iterator[Event]:
         mass = np.array([scene.bodies[row].mass_kg for row in rows])
         height = motion.centre_of_mass[:, rows, 2] @ mass / mass.sum()
         speed = velocity[:, rows] @ mass / mass.sum()
-        low, held_s = height[0], held_until(scene, motion, rows)
+        low, held_s, gone = np.inf, held_until(scene, motion, rows), absent(height)
+        spliced = change and not change.possible and scene.body_index(change.body) in rows
         for t in range(scene.frames - 1):
+            if gone[t] or (spliced and t == change.frame):
+                low = np.inf
+            if gone[t]:
+                continue
             low = min(low, height[t])
             if times[t] < held_s or not speed[t] > 0 >= speed[t + 1]:
                 continue

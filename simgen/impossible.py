@@ -11,24 +11,23 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
 
-from simgen.cameras import CameraTrack, Shot, project
-from simgen.changeable import lone
+from simgen.cameras import CameraTrack, Shot
 from simgen.engines import simulate
 from simgen.events import runs
 from simgen.families import family
 from simgen.families.objects import PALETTE, two_tone
-from simgen.motion import Motion, SimulationError
-from simgen.recipe import TwinRecipe
-from simgen.renderers import render
+from simgen.filming import unfit
+from simgen.hiding import SHORTEST, drawn, hidden, hidings, seam
+from simgen.motion import PARKED_M, Motion, SimulationError
+from simgen.recipe import TwinRecipe, Video
 from simgen.scene import IDENTITY, ORIGIN, Scene, Vector3
-from simgen.truth import inside_picture, pixel_counts
 
-PARKED: Vector3 = (0.0, 0.0, -100.0)  # where what is not there waits, out of every sight
-SHORTEST = 3  # frames of full occlusion, or a glimpse could give the splice away
+PARKED: Vector3 = (0.0, 0.0, PARKED_M)
 POSES = ("position", "quaternion", "velocity", "angular_velocity", "centre_of_mass")
 ABSENT = dict(zip(POSES, (PARKED, IDENTITY, ORIGIN, ORIGIN, PARKED), strict=True))
+# what both clips share before a splice: every array of Motion by frame that is stored
+SERIES = (*POSES, "deepest_penetration_m", "kinetic_energy_j", "potential_energy_j")
 
 Fields = dict[str, Any]  # of simgen.twins.Change
 Spliced = tuple[Scene, Motion, Fields]
@@ -41,63 +40,62 @@ def spliced(
     twin: TwinRecipe,
     engine: str,
     rng: np.random.Generator,
+    video: Video,
 ) -> Spliced:
     """The scene and motion of an impossible twin, and the fields of its Change but `possible`.
 
-    Energies stay those of the legal run, and states are kept up to the splice alone.
+    Every hiding of every body is tried until one hides the splice. Energies stay those of the legal
+    run, and states are kept up to the splice alone.
 
     Raises:
-        SimulationError: No body that can move is fully hidden for SHORTEST frames in a row.
+        SimulationError: Nothing hides it, or the family has nothing to make of the change.
     """
-    row, frame = hiding(scene, motion, shots, earliest=twin.change == "teleport")
-    return CHANGES[twin.change](scene, motion, shots, row, frame, engine, rng)
-
-
-def hiding(
-    scene: Scene, motion: Motion, shots: tuple[Shot, ...], *, earliest: bool
-) -> tuple[int, int]:
-    """The object that is hidden longest, or first, and the frame in the middle of that time."""
-    unseen = np.concatenate(
-        [
-            hidden(shot.dressed(scene), motion.window(shot.first_frame, shot.frames), shot.cameras)
-            for shot in shots
-        ]
+    labels = drawn(scene, motion, shots, video, "segmentation")
+    reason = (
+        f"twin: nothing is fully hidden for {SHORTEST} frames and then seen in this "
+        f"{scene.family!r}; an impossible change needs an occluder"
     )
-    found = [
-        (-start if earliest else end - start, -row, (start + end) // 2)
-        for row in lone(scene)
-        for start, end in runs(unseen[:, row])
-        if start > 0 and end - start >= SHORTEST
-    ]
-    if not found:
-        raise SimulationError(
-            f"twin: nothing is fully hidden for {SHORTEST} frames in this {scene.family!r}; an "
-            "impossible change needs an occluder"
-        )
-    _, row, frame = max(found)
-    return -row, frame
+    for row, start, end in hidings(
+        scene, motion, shots, labels, earliest=twin.change == "teleport"
+    ):
+        at, tried = (start + end) // 2, -1
+        while tried < at < end:
+            tried = at
+            try:
+                made, moved, said = CHANGES[twin.change](
+                    scene, motion, shots, row, at, engine, rng, video
+                )
+            except SimulationError as error:
+                reason = str(error)
+                break
+            wrong, last = seam(
+                (scene, motion), (made, moved), shots, video,
+                labels=labels, row=row, frame=said["frame"],
+            )  # fmt: skip
+            if not (wrong := wrong or in_the_way(made, moved, shots, video)):
+                return made, moved, said
+            reason = f"twin: {twin.change} of {said['body']} at frame {said['frame']}: {wrong}"
+            if said["frame"] == tried:  # what shows it may be past later on
+                at = (last + 1 + end) // 2
+    raise SimulationError(reason)
 
 
-def hidden(scene: Scene, motion: Motion, cameras: CameraTrack) -> Bool[np.ndarray, "time body"]:
-    """Whether each body shows no pixel though its centre is within the picture."""
-    frames = len(cameras.position) - 1
-    width, height = (round(2 * x) for x in cameras.intrinsics[0, 2:])
-    drawn = render(
-        scene, motion, cameras,
-        renderer="raycast", height=height, width=width, channels=("segmentation",),
-    )["segmentation"]  # fmt: skip
-    pixels, _ = project(motion.centre_of_mass[:frames], cameras)
-    seen = pixel_counts(drawn, len(scene.bodies)) > 0
-    return inside_picture(pixels, height, width) & ~seen
+def in_the_way(scene: Scene, motion: Motion, shots: tuple[Shot, ...], video: Video) -> str:
+    """Why a camera cannot stand where it does, as something comes too near; empty if it can."""
+    for shot in shots:
+        seen = motion.window(shot.first_frame, shot.frames)
+        if reason := unfit(scene, seen, (), shot.cameras, video):
+            return f"camera: {reason}"
+    return ""
 
 
-def vanish(scene, motion, shots, row, frame, engine, rng) -> Spliced:
+def vanish(scene, motion, shots, row, frame, engine, rng, video) -> Spliced:
     """The body is gone when what hid it shows the place again."""
     moved = placed(motion, row, frame, ABSENT)
     return scene, cut(moved, row, frame, scene), fields("vanish", scene, row, frame)
 
 
-def recolour(scene, motion, shots, row, frame, engine, rng) -> Spliced:
+def recolour(scene, motion, shots, row, frame, engine, rng, video) -> Spliced:
     """Another body of the same form and another colour comes out."""
     body = scene.bodies[row]
     worn = {geom.material.colour for b in scene.bodies for geom in b.geoms}
@@ -127,7 +125,7 @@ def recolour(scene, motion, shots, row, frame, engine, rng) -> Spliced:
     return replace(scene, bodies=bodies), kept(moved, frame), fields("recolour", scene, row, frame)
 
 
-def teleport(scene, motion, shots, row, frame, engine, rng) -> Spliced:
+def teleport(scene, motion, shots, row, frame, engine, rng, video) -> Spliced:
     """The body goes behind one occluder and comes out of another, never having been between."""
     far = simulate(replace(scene, frames=2 * scene.frames), engine)
     shot = next(s for s in reversed(shots) if s.first_frame <= frame)
@@ -135,7 +133,9 @@ def teleport(scene, motion, shots, row, frame, engine, rng) -> Spliced:
         np.repeat(array[frame - shot.first_frame][None], 2 * scene.frames + 1, axis=0)
         for array in (shot.cameras.position, shot.cameras.quaternion, shot.cameras.intrinsics)
     ]
-    unseen = hidden(shot.dressed(scene), far, CameraTrack(*fixed))[:, row]
+    still = replace(shot, first_frame=0, cameras=CameraTrack(*fixed))
+    labels = drawn(scene, far, (still,), video, "segmentation", stop=2 * scene.frames)
+    unseen = hidden(labels, far.centre_of_mass, still.cameras)[:, row]
     later = [(a, b) for a, b in runs(unseen) if a > frame and b - a >= SHORTEST]
     ahead = [(a + b) // 2 - frame for a, b in later if (a + b) // 2 - frame <= scene.frames]
     if not ahead:
@@ -147,22 +147,22 @@ def teleport(scene, motion, shots, row, frame, engine, rng) -> Spliced:
     return scene, cut(moved, row, frame, scene), fields("teleport", scene, row, frame)
 
 
-def pass_through(scene, motion, shots, row, frame, engine, rng) -> Spliced:
+def pass_through(scene, motion, shots, row, frame, engine, rng, video) -> Spliced:
     """The body goes on as if the wall behind the occluder were not solid."""
     kind = family(scene.family)
     if not hasattr(kind, "pass_through"):
         raise SimulationError(f"twin: family {scene.family!r} has no wall to pass through")
     ghost = simulate(kind.pass_through(scene), engine)
-    apart = np.linalg.norm(ghost.position[:, row] - motion.position[:, row], axis=1) > 1e-3
-    if not apart.any():
+    differ = [
+        (getattr(ghost, name) != getattr(motion, name)).reshape(len(motion.position), -1).any(1)
+        for name in SERIES
+    ]
+    apart = np.any(differ, axis=0)
+    if not apart[: scene.frames].any():
         raise SimulationError("twin: nothing comes to the hidden wall in this clip")
     frame = int(apart.argmax())
-    unseen = np.concatenate(
-        [hidden(s.dressed(scene), ghost.window(s.first_frame, s.frames), s.cameras) for s in shots]
-    )
-    if not unseen[frame, row]:
-        raise SimulationError("twin: the wall is not hidden where the body would pass through it")
-    return scene, kept(ghost, frame), fields("pass_through", scene, row, frame)
+    said = fields("pass_through", scene, row, frame)
+    return scene, kept(ghost, frame), said
 
 
 CHANGES: dict[str, Callable[..., Spliced]] = {

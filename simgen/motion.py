@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float64, Int32
+from jaxtyping import Bool, Float64, Int32
 
 CONTACT_DTYPE = np.dtype(
     [
@@ -20,6 +20,9 @@ CONTACT_DTYPE = np.dtype(
         ("normal", np.float64, 3),  # from a to b, at the start
     ]
 )
+
+
+PARKED_M = -100.0  # height at which what is not there waits, out of every sight
 
 
 class SimulationError(RuntimeError):
@@ -84,8 +87,14 @@ class Change:
     body: str = ""  # the one it is done to, if one
     value: float = float("nan")  # factor, or seconds of delay
     possible: bool = True
-    diverges_frame: int = -1  # first frame in which a pose differs; -1: none does
+    diverges_frame: int = -1  # first frame in which a pose differs at all; -1: none does
     others_diverge_frame: int = -1  # the same over all bodies but the changed one
+    diverges_1mm_frame: int = -1  # the first in which a pose differs by 1 mm or 0.01 rad
+
+
+def absent(height_m: float | Float64[np.ndarray, "*rows"]) -> Bool[np.ndarray, "*rows"]:
+    """Whether what is at that height was taken away, or is not there yet."""
+    return np.asarray(height_m) < PARKED_M / 2
 
 
 def centre_velocity(motion: Motion) -> Float64[np.ndarray, "time1 body 3"]:

@@ -1,8 +1,8 @@
 """Twins: an episode again, with one change from one frame on.
 
-Up to that frame both have the same bytes. A physical change goes on from the engine's own stored
-state in a changed world; scripted scenes replay the actions that were recorded, so the same
-deeds meet another gravity or mass. Changes that no physics makes are in simgen.impossible.
+Up to that frame both have the same bytes. After a physical change the clip goes on in a changed
+world (simgen.forks); scripted scenes replay the actions that were recorded, so the same deeds meet
+another gravity or mass. Changes that no physics makes are in simgen.impossible.
 """
 
 from __future__ import annotations
@@ -13,17 +13,21 @@ from dataclasses import replace
 import numpy as np
 
 from simgen.cameras import Shot, rotation_matrix
-from simgen.changeable import changeable
-from simgen.engines import simulate
-from simgen.impossible import ABSENT, PARKED, spliced
+from simgen.changeable import changeable, moving
+from simgen.delays import released_later
+from simgen.families import family
+from simgen.filming import near, unfit
+from simgen.forks import forked
+from simgen.impossible import ABSENT, placed, spliced
 from simgen.masses import mass_properties
-from simgen.motion import Change, Motion, SimulationError, centre_velocity
-from simgen.recipe import TwinRecipe
-from simgen.resimulate import resimulate
-from simgen.scene import Body, Command, Observation, Scene, Script
+from simgen.motion import PARKED_M, Change, Motion, SimulationError, centre_velocity
+from simgen.recipe import TwinRecipe, Video
+from simgen.scene import Body, Scene
 
 BOUNCE_S = 0.1  # a touch that is shorter is a bounce
-APART_M, APART_RAD = 1e-3, 0.01  # poses that differ by more have diverged
+APART_M, APART_RAD = 1e-3, 0.01  # poses that differ by more can be seen to
+TRIES = 8  # draws of a change before the twin is given up
+NONE = (1.0, 1.0)  # a factor that asks for no change: a twin to compare others with
 
 
 def changed(
@@ -34,26 +38,76 @@ def changed(
     engine: str,
     rng: np.random.Generator,
     again: Callable[[], Scene],
+    video: Video,
 ) -> tuple[Scene, Motion, Change]:
     """The twin's scene and motion, and what was changed.
+
+    A physical change is drawn anew, body and time, until it shows and the cameras can film it.
 
     Args:
         scene, motion, shots: The original's; the twin is filmed by the same cameras.
         again: Makes the scene anew, with a script that has not run.
+        video: How the clip is drawn: what hides a thing is a matter of pixels.
     Raises:
         SimulationError: The scene has nothing to change in this way, or the physics broke.
     """
     if not twin.possible:
-        made, moved, change = spliced(scene, motion, shots, twin, engine, rng)
-        change = Change(**change, possible=False)
-    elif twin.change == "release":
-        made, moved, change = released_later(scene, motion, twin, engine, rng, again)
-    else:
-        made, moved, change = resumed(scene, motion, twin, engine, rng)
-    frame = first_apart(motion, moved, range(len(scene.bodies)), change.frame)
-    others = [i for i, body in enumerate(scene.bodies) if body.name != change.body]
-    others_frame = first_apart(motion, moved, others, change.frame)
-    return made, moved, replace(change, diverges_frame=frame, others_diverge_frame=others_frame)
+        made, moved, fields = spliced(scene, motion, shots, twin, engine, rng, video)
+        return made, moved, measured(scene, motion, moved, Change(**fields, possible=False))
+    reason = ""
+    for _ in range(TRIES):
+        try:
+            if twin.change == "release":
+                made, moved, change = released_later(scene, motion, twin, engine, rng, again)
+            else:
+                made, moved, change = resumed(scene, motion, twin, engine, rng)
+        except SimulationError as error:
+            reason = str(error)
+            continue
+        change = measured(scene, motion, moved, change)
+        reason = unshown(scene, change, twin) or unfilmed(made, moved, shots, change, video)
+        if not reason:
+            return made, moved, change
+    raise SimulationError(reason if reason.startswith("twin: ") else f"twin: {reason}")
+
+
+def measured(scene: Scene, motion: Motion, moved: Motion, change: Change) -> Change:
+    """The change with the frames at which the twin leaves the original."""
+    everything = range(len(scene.bodies))
+    others = [i for i in everything if scene.bodies[i].name != change.body]
+    return replace(
+        change,
+        diverges_frame=first_apart(motion, moved, everything),
+        others_diverge_frame=first_apart(motion, moved, others),
+        diverges_1mm_frame=first_apart(motion, moved, everything, much=True),
+    )
+
+
+def unshown(scene: Scene, change: Change, twin: TwinRecipe) -> str:
+    """Why a change is none; empty if it shows, or if it was asked to be none (times one)."""
+    asked = twin.factor != NONE or twin.change not in ("mass", "speed", "gravity")
+    if change.diverges_1mm_frame >= 0 or not asked:
+        return ""
+    return f"change {change.kind!r} at frame {change.frame} moves nothing by {1e3 * APART_M:g} mm"
+
+
+def unfilmed(
+    scene: Scene, motion: Motion, shots: tuple[Shot, ...], change: Change, video: Video
+) -> str:
+    """Why the original's cameras cannot film the twin; empty if they can."""
+    moving = tuple(
+        row
+        for row, body in enumerate(scene.bodies)
+        if body.motion != "static" and not (change.kind == "remove" and body.name == change.body)
+    )
+    kind = family(scene.family)
+    places = kind.settings(scene) if hasattr(kind, "settings") else ()
+    for number, shot in enumerate(shots):
+        rows = near(motion, moving, number, places) if places else moving
+        seen = motion.window(shot.first_frame, shot.frames)
+        if reason := unfit(scene, seen, rows, shot.cameras, video):
+            return f"camera: {reason}"
+    return ""
 
 
 def resumed(
@@ -62,29 +116,19 @@ def resumed(
     """The clip gone on from a key frame in a world with another mass, speed, gravity or body."""
     frame = key_frame(scene, motion, rng.uniform(*twin.at) * scene.frames)
     factor = float(rng.uniform(*twin.factor))
-    row = None if twin.change == "gravity" else someone(scene, motion, frame, twin.change, rng)
+    row = None if twin.change == "gravity" else someone(scene, motion, frame, twin, rng)
     body = "" if row is None else scene.bodies[row].name
     world, offsets = edited(scene, motion, frame, row, twin.change, factor)
-    if scene.script is None:
-        before = simulate(replace(scene, frames=frame), engine)
-    else:
-        before = resimulate(
-            scene, engine, motion.state[0], frame=0, frames=frame, action=motion.action
-        )
-    after = resimulate(
-        world, engine, motion.state[list(motion.state_frames).index(frame)],
-        frame=frame, frames=scene.frames - frame, action=motion.action[frame:],
-        state_every=int(motion.state_frames[1] - motion.state_frames[0]), **offsets,
-    )  # fmt: skip
+    moved = forked(scene, motion, engine, world, frame, **offsets)
     value = float("nan") if twin.change == "remove" else factor
     change = Change(twin.change, frame, body, value)
     if twin.change == "remove":
-        after = without(scene, after, row)
+        moved = without(scene, moved, row, frame)
     if twin.change == "gravity":
         scene = replace(scene, gravity=world.gravity)
     if twin.change == "mass":
         scene = world
-    return scene, joined(motion, before.contacts, after, frame), change
+    return scene, moved, change
 
 
 def key_frame(scene: Scene, motion: Motion, wished: float) -> int:
@@ -106,19 +150,38 @@ def key_frame(scene: Scene, motion: Motion, wished: float) -> int:
     return int(free[np.argmin(np.abs(free - wished))])
 
 
-def someone(scene: Scene, motion: Motion, frame: int, change: str, rng: np.random.Generator) -> int:
-    """Row of a body that the change can be done to, any as likely.
+def someone(
+    scene: Scene, motion: Motion, frame: int, twin: TwinRecipe, rng: np.random.Generator
+) -> int:
+    """Row of a body that the change can be done to and would show on, any as likely.
 
     Raises:
         SimulationError: There is none.
     """
-    rows = changeable(scene, change)
-    if change == "speed":
+    rows, lacks = changeable(scene, twin.change), ""
+    if twin.change == "speed":
         speed = np.linalg.norm(motion.velocity[frame], axis=1)
-        rows = [row for row in rows if speed[row] > APART_M]
+        rows, lacks = [row for row in rows if speed[row] > APART_M], f" that moves at frame {frame}"
+    if twin.change == "mass" and twin.factor != NONE:
+        met = struck(scene, motion, frame)
+        rows, lacks = [row for row in rows if row in met], f" that meets another from frame {frame}"
     if not rows:
-        raise SimulationError(f"twin: this {scene.family!r} has no body for change {change!r}")
+        said = f"this {scene.family!r} has no body for change {twin.change!r}{lacks}"
+        raise SimulationError(f"twin: {said}")
     return int(rng.choice(rows))
+
+
+def struck(scene: Scene, motion: Motion, frame: int) -> set[int]:
+    """Rows of bodies whose mass matters from a frame on: that meet one that moves, or hang on one.
+
+    Alone, a body flies, slides and bounces off a wall in the same way at any mass.
+    """
+    if scene.springs or scene.connects or scene.water or scene.joint_names:
+        return set(moving(scene))
+    late = motion.contacts[motion.contacts["end_s"] > frame / scene.frame_rate_hz]
+    pairs = zip(late["body_a"].tolist(), late["body_b"].tolist(), strict=True)
+    both = [pair for pair in pairs if set(pair) <= set(moving(scene))]
+    return {row for pair in both for row in pair}
 
 
 def edited(
@@ -141,7 +204,7 @@ def edited(
         )
         return with_body(scene, row, heavier), {}
     ghost = replace(body, geoms=tuple(replace(g, collide=False) for g in body.geoms))
-    zero[row, 2] = PARKED[2] - motion.position[frame, row, 2]
+    zero[row, 2] = PARKED_M - motion.position[frame, row, 2]
     return with_body(scene, row, ghost), {"position_offset_m": zero}
 
 
@@ -149,22 +212,17 @@ def with_body(scene: Scene, row: int, body: Body) -> Scene:
     return replace(scene, bodies=(*scene.bodies[:row], body, *scene.bodies[row + 1 :]))
 
 
-def without(scene: Scene, motion: Motion, row: int) -> Motion:
-    """The motion with that body at rest out of sight, and its energy out of the sums."""
+def without(scene: Scene, motion: Motion, row: int, frame: int) -> Motion:
+    """The motion with a body at rest out of sight from a frame on, its energy out of the sums."""
     body = scene.bodies[row]
-    speed = np.linalg.norm(centre_velocity(motion)[:, row], axis=1)
-    kinetic = 0.5 * body.mass_kg * speed**2 + rotational_energy_j(body, motion, row)
-    potential = -body.mass_kg * motion.centre_of_mass[:, row] @ np.array(scene.gravity)
-    rows = {}
-    for name, value in ABSENT.items():
-        rows[name] = getattr(motion, name).copy()
-        rows[name][:, row] = value
-    return replace(
-        motion,
-        kinetic_energy_j=motion.kinetic_energy_j - kinetic,
-        potential_energy_j=motion.potential_energy_j - potential,
-        **rows,
-    )
+    speed = np.linalg.norm(centre_velocity(motion)[frame:, row], axis=1)
+    kinetic, potential = motion.kinetic_energy_j.copy(), motion.potential_energy_j.copy()
+    kinetic[frame:] -= 0.5 * body.mass_kg * speed**2
+    kinetic[frame:] -= rotational_energy_j(body, motion, row, frame)
+    fallen = motion.centre_of_mass[frame:, row] @ np.array(scene.gravity)
+    potential[frame:] += body.mass_kg * fallen
+    gone = placed(motion, row, frame, ABSENT)
+    return replace(gone, kinetic_energy_j=kinetic, potential_energy_j=potential)
 
 
 def left(scene: Scene, motion: Motion, change: Change | None) -> tuple[Scene, Motion]:
@@ -184,110 +242,25 @@ def left(scene: Scene, motion: Motion, change: Change | None) -> tuple[Scene, Mo
     return replace(scene, bodies=bodies), replace(motion, contacts=kept, **series)
 
 
-def rotational_energy_j(body: Body, motion: Motion, row: int) -> float:
-    """Energy of the body's turning at row 0, J; nothing touches it, so it keeps that."""
+def rotational_energy_j(body: Body, motion: Motion, row: int, frame: int) -> float:
+    """Energy of the body's turning at a frame, J; what nothing touches keeps it."""
     _, tensor = mass_properties(body)
-    turn = rotation_matrix(motion.quaternion[0, row])
-    spin = turn.T @ motion.angular_velocity[0, row]
+    turn = rotation_matrix(motion.quaternion[frame, row])
+    spin = turn.T @ motion.angular_velocity[frame, row]
     return float(0.5 * spin @ tensor @ spin)
 
 
-def released_later(
-    scene: Scene,
-    motion: Motion,
-    twin: TwinRecipe,
-    engine: str,
-    rng: np.random.Generator,
-    again: Callable[[], Scene],
-) -> tuple[Scene, Motion, Change]:
-    """The clip with every grip opened later by the same delay."""
-    delay_s = float(rng.uniform(*twin.delay_s))
-    opened = motion.action[:, len(scene.actuators) :] > 0
-    if not opened.any():
-        raise SimulationError(f"twin: nothing is released in this {scene.family!r}")
-    fresh = again()
-    late = replace(fresh, script=Delayed(fresh.script, delay_s, 1 / scene.frame_rate_hz))
-    every = int(motion.state_frames[1] - motion.state_frames[0]) if len(motion.state) > 1 else 8
-    moved = simulate(late, engine, state_every=every)
-    frame = int(np.flatnonzero(opened.any(axis=1))[0])
-    return scene, moved, Change("release", frame, value=delay_s)
-
-
-class Delayed:
-    """A script whose releases come later; all else it does in its own time."""
-
-    def __init__(self, script: Script, delay_s: float, frame_s: float) -> None:
-        self.script, self.delay_s, self.frame_s = script, delay_s, frame_s
-        self.due_s: dict[str, float] = {}
-
-    def __call__(self, frame: int, seen: Observation) -> Command:
-        command = self.script(frame, seen)
-        now = frame * self.frame_s
-        for name, wait_s in command.releases.items():
-            self.due_s.setdefault(name, now + wait_s + self.delay_s)
-        releases = {
-            name: max(due - now, 0.0)
-            for name, due in self.due_s.items()
-            if due < now + self.frame_s - 1e-9
-        }
-        for name in releases:
-            del self.due_s[name]
-        return replace(command, releases=releases)
-
-
-def joined(whole: Motion, contacts: np.ndarray, after: Motion, frame: int) -> Motion:
-    """The first `frame` frames of one motion and all of another, that goes on from there.
+def first_apart(one: Motion, other: Motion, rows: Sequence[int], *, much: bool = False) -> int:
+    """First stored frame in which a pose of those bodies differs at all; -1 if none does.
 
     Args:
-        contacts: Of the first stretch alone: those of the whole may last longer.
+        much: Only by APART_M or APART_RAD, which could be seen or measured.
     """
-    series = (
-        "position", "quaternion", "velocity", "angular_velocity", "centre_of_mass",
-        "joint_position", "joint_velocity", "joint_torque", "deepest_penetration_m",
-        "kinetic_energy_j", "potential_energy_j",
-    )  # fmt: skip
-    early = whole.state_frames < frame
-    return replace(
-        after,
-        contacts=touches(contacts, after.contacts),
-        action=np.concatenate([whole.action[:frame], after.action]),
-        state=np.concatenate([whole.state[early], after.state]),
-        state_frames=np.concatenate([whole.state_frames[early], after.state_frames]),
-        **{
-            name: np.concatenate([getattr(whole, name)[:frame], getattr(after, name)])
-            for name in series
-        },
-    )
-
-
-def touches(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Contacts (CONTACT_DTYPE) of both stretches; one that lasts from one into the other is one."""
-    if not len(before) or not len(after):
-        return np.concatenate([before, after])
-    cut_s = before["end_s"].max()
-    merged = after.copy()
-    kept = np.ones(len(before), bool)
-    for i in np.flatnonzero(before["end_s"] >= cut_s - 1e-9):
-        same = (after["body_a"] == before["body_a"][i]) & (after["body_b"] == before["body_b"][i])
-        goes_on = np.flatnonzero(same & (after["start_s"] <= cut_s + 1e-3))
-        if not len(goes_on):
-            continue
-        row, first = goes_on[0], before[i]
-        merged["impulse_ns"][row] += first["impulse_ns"]
-        merged["impulse_vector_ns"][row] += first["impulse_vector_ns"]
-        merged["peak_force_n"][row] = max(merged["peak_force_n"][row], first["peak_force_n"])
-        for name in ("start_s", "point", "normal"):
-            merged[name][row] = first[name]
-        kept[i] = False
-    both = np.concatenate([before[kept], merged])
-    return both[np.lexsort((both["body_b"], both["body_a"], both["start_s"]))]
-
-
-def first_apart(one: Motion, other: Motion, rows: Sequence[int], start: int) -> int:
-    """First frame from `start` on in which a pose of those bodies differs; -1 if none does."""
     rows = list(rows)
-    away = np.linalg.norm(one.position[:, rows] - other.position[:, rows], axis=-1)
-    alike = np.abs(np.sum(one.quaternion[:, rows] * other.quaternion[:, rows], axis=-1))
-    turned = 2 * np.arccos(np.clip(alike, 0.0, 1.0))
-    apart = np.flatnonzero(((away > APART_M) | (turned > APART_RAD)).any(axis=1)[:-1])
-    return next((int(frame) for frame in apart if frame >= start), -1)
+    step = one.position[:-1, rows] - other.position[:-1, rows]
+    here, there = one.quaternion[:-1, rows], other.quaternion[:-1, rows]
+    apart = (step != 0).any(axis=(1, 2)) | (here != there).any(axis=(1, 2))
+    if much:
+        turned = 2 * np.arccos(np.clip(np.abs((here * there).sum(-1)), 0.0, 1.0))
+        apart = ((np.linalg.norm(step, axis=-1) > APART_M) | (turned > APART_RAD)).any(axis=1)
+    return int(apart.argmax()) if apart.any() else -1

@@ -1,11 +1,13 @@
 """PyBullet: Scene -> Motion, one fresh client a simulation, the same bytes every time.
 
-A resumed run is exact in free motion; through a lasting touch it differs by rounding-sized
-amounts, because Bullet's contact cache cannot be stored (bullet3 #2442, #3993).
+A resumed run is exact in free motion; a touch at its start makes it another one, by millimetres
+after a bounce or two, because Bullet's contact cache cannot be stored (bullet3 #2442, #3993). So a
+twin does not resume: `fork` runs through the clip again and edits the world on the way.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from itertools import chain
 
@@ -15,6 +17,7 @@ from jaxtyping import Float64
 from simgen.engines import water
 from simgen.engines.bullet_build import pybullet
 from simgen.engines.bullet_check import body_problems
+from simgen.engines.bullet_edit import become
 from simgen.engines.bullet_world import World
 from simgen.engines.contacts import POINT_DTYPE, ContactRecorder
 from simgen.engines.guard import Guard
@@ -75,18 +78,61 @@ def resume(
         return _record(world, frame, frames, recorded(action, frame), state_every or frames)
 
 
-def _record(
-    world: World, first: int, frames: int, source: ActionSource, state_every: int
+def fork(
+    scene: Scene,
+    edited: Scene,
+    *,
+    frame: int,
+    action: Float64[np.ndarray, "time action"],
+    state_every: int,
+    position_offset_m: Float64[np.ndarray, "body 3"] | None = None,
+    velocity_offset_m_s: Float64[np.ndarray, "body 3"] | None = None,
 ) -> Motion:
-    """Simulate `frames` frames from the present state, which is that of frame `first`."""
+    """Motion of the whole clip, in an edited world from a frame on.
+
+    Args:
+        edited: The scene with other masses, another gravity, or bodies that no longer collide.
+        action: Motion.action of the clip; the script is not asked.
+        state_every, position_offset_m, velocity_offset_m_s: As in resume.
+    """
+
+    def edit(world: World) -> None:
+        become(world, edited, position_offset_m, velocity_offset_m_s)
+
+    with World(scene) as world:
+        source = recorded(action, 0)
+        return _record(world, 0, scene.frames, source, state_every, edit=edit, edit_frame=frame)
+
+
+def _guard(world: World) -> Guard:
+    weight_n = float(np.sum(world.masses)) * float(np.linalg.norm(world.scene.gravity))
+    return Guard(world.scene, slack_j=ENERGY_SLACK_M * weight_n)
+
+
+def _record(
+    world: World,
+    first: int,
+    frames: int,
+    source: ActionSource,
+    state_every: int,
+    *,
+    edit: Callable[[World], None] | None = None,
+    edit_frame: int | None = None,
+) -> Motion:
+    """Simulate `frames` frames from the present state, which is that of frame `first`.
+
+    Args:
+        edit: Done to the world at the start of `edit_frame`; what energy it gives is its own.
+    """
     scene = world.scene
     frame_s = 1.0 / scene.frame_rate_hz
-    contacts = ContactRecorder(frame_s / 4)
-    weight_n = float(np.sum(world.masses)) * float(np.linalg.norm(scene.gravity))
-    guard = Guard(scene, slack_j=ENERGY_SLACK_M * weight_n)
+    contacts, guard = ContactRecorder(frame_s / 4), _guard(world)
     rows, states, state_frames = [], [], []
     actions = np.zeros((frames + 1, len(scene.connects)))  # nothing acts after the clip's end
     for frame in range(first, first + frames + 1):
+        if edit is not None and frame == edit_frame:
+            edit(world)
+            guard = _guard(world)
         row = world.read()
         guard.check(frame, row)
         if frame == first + frames:
