@@ -71,7 +71,7 @@ def make_episode(recipe: Recipe, index: int) -> Episode:
     }  # fmt: skip
     clock = Clock()
     try:
-        scene = stage(recipe, index)
+        scene = original = stage(recipe, index)
         motion = simulate(scene, table.engine, state_every=recipe.state_every)
         shots = film(scene, motion, kind, table, video, recipe.rng(index, "camera"))
         change = None
@@ -90,7 +90,7 @@ def make_episode(recipe: Recipe, index: int) -> Episode:
     frames = picture(scene, motion, shots, video, channels)
     seen = silhouettes(scene, motion, shots, frames["segmentation"])
     clock.lap("render")
-    truth = measure(scene, motion, shots, outcome, seen, change)
+    truth = measure(scene, motion, shots, outcome, seen, change, original)
     reasons = objections(scene, motion, truth, frames, change)
     captions, clauses = {}, ()
     if not reasons:  # a broken clip has no facts to tell

@@ -68,6 +68,7 @@ def measure(
     outcome: Outcome,
     seen: Silhouettes,
     change: Change | None = None,
+    original: Scene | None = None,
 ) -> Truth:
     """The truth of one clip.
 
@@ -78,6 +79,7 @@ def measure(
         outcome: Its events join those that are found here.
         seen: As `silhouettes` counts them.
         change: A twin's; it becomes an event.
+        original: A twin's scene before the change: a mass may be another.
     """
     area, whole, frames = seen.area, seen.whole, len(seen.area)
     track, depth = (np.concatenate(rows) for rows in zip(
@@ -87,13 +89,16 @@ def measure(
         # a renderer other than the silhouettes' own may show a pixel more along an edge
         visibility = np.where(whole > 0, np.minimum(area / whole, 1.0), np.nan)
     inside = inside_picture(track, seen.height, seen.width)
+    pushed = momentum(scene, motion)
+    if change and original and len(original.bodies) == len(scene.bodies):
+        pushed[: change.frame] = momentum(original, motion)[: change.frame]
     return Truth(
         track=track.astype(np.float32),
         track_depth=depth.astype(np.float32),
         area=area,
         visibility=visibility.astype(np.float32),
         energy=(motion.kinetic_energy_j + motion.potential_energy_j)[:frames].astype(np.float32),
-        momentum=momentum(scene, motion)[:frames].astype(np.float32),
+        momentum=pushed[:frames].astype(np.float32),
         penetration=motion.deepest_penetration_m[:frames].astype(np.float32),
         events=find_events(
             scene, motion, outcome, area=area, whole=whole, inside=inside,
