@@ -31,6 +31,11 @@ def moving(scene: Scene) -> list[int]:
     return [i for i, body in enumerate(scene.bodies) if body.motion != "static"]
 
 
+def bound(scene: Scene) -> bool:
+    """Whether forces act that a body's mass does not cancel from: joints, springs, grips, water."""
+    return bool(scene.joint_names or scene.springs or scene.connects or scene.water)
+
+
 def lone(scene: Scene) -> list[int]:
     """Rows of the free bodies that are an object by themselves."""
     parts = Counter(scene.bodies[i].object_name for i in moving(scene))
@@ -48,6 +53,8 @@ def lacking(scene: Scene, change: str, *, hidden_wall: bool) -> str:
     Args:
         hidden_wall: The family has a wall to pass through.
     """
+    if change == "mass" and not bound(scene) and len(moving(scene)) < 2:
+        return "one thing alone, which moves in the same way at any mass"
     if change in ("mass", "speed", "remove"):
         return "" if changeable(scene, change) else f"no body for change {change!r}"
     if change == "gravity":

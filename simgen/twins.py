@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from simgen.cameras import Shot, rotation_matrix
-from simgen.changeable import changeable, moving
+from simgen.changeable import bound, changeable, moving
 from simgen.delays import released_later
 from simgen.families import family
 from simgen.filming import near, unfit
@@ -176,7 +176,7 @@ def struck(scene: Scene, motion: Motion, frame: int) -> set[int]:
 
     Alone, a body flies, slides and bounces off a wall in the same way at any mass.
     """
-    if scene.springs or scene.connects or scene.water or scene.joint_names:
+    if bound(scene):
         return set(moving(scene))
     late = motion.contacts[motion.contacts["end_s"] > frame / scene.frame_rate_hz]
     pairs = zip(late["body_a"].tolist(), late["body_b"].tolist(), strict=True)
