@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from simgen.commands.export import export
+from simgen.commands.importing import import_clips
 from simgen.commands.view import view
 from simgen.terminal import (
     FAILED,
@@ -280,6 +281,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 app.command()(export)
+app.command("import")(import_clips)
 app.command()(view)
 
 
