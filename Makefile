@@ -15,11 +15,13 @@ help: ## this list
 install: $(INSTALLED) ## make .venv with physreel and everything it needs (once)
 
 # torch is named by its exact version, so that pip takes a CPU build where it is offered one.
+# LeRobot reads an export back in a test, and would bring 60 packages that its reader does not use.
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "physreel needs Python 3.11 or newer; try: make install PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps lerobot==0.4.4
 	@touch $@
 
 demo: $(INSTALLED) ## build a small dataset, train a model on it and judge it (15 minutes on 2 cores)
@@ -31,10 +33,12 @@ test: $(INSTALLED) ## run the tests (the long ones: make test-all); needs no GPU
 test-all: $(INSTALLED) ## run the long tests too: 64 episodes of every family
 	$(BIN)/python -m pytest --numprocesses 2 --dist load
 
-bench: $(INSTALLED) ## time rendering and building beside the peers, one JSON line each
+bench: $(INSTALLED) ## measure rendering, building and storing beside the peers, one JSON line each
 	$(BIN)/python benchmarks/render.py
 	$(BIN)/python benchmarks/build.py
 	$(BIN)/python benchmarks/scenes.py
+	$(BIN)/python benchmarks/write.py
+	$(BIN)/python benchmarks/size.py
 
 clean: ## remove what the demo, the tests and the builds left (.venv stays)
 	rm -rf out build dist .pytest_cache .hypothesis .ruff_cache *.egg-info
