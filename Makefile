@@ -15,7 +15,7 @@ help: ## this list
 install: $(INSTALLED) ## make .venv with physreel and everything it needs (once)
 
 # torch is named by its exact version, so that pip takes a CPU build where it is offered one.
-# LeRobot reads an export back in a test, and would bring 60 packages that its reader does not use.
+# LeRobot reads an export back in a test; its robots' and policies' packages stay away.
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "physreel needs Python 3.11 or newer; try: make install PYTHON=python3.12" >&2; exit 2; }
