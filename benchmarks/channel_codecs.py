@@ -1,6 +1,6 @@
 """What each way to store a channel costs: bytes, writing and reading. JSON lines.
 
-    python benchmarks/channel_codecs.py [NAME ...] [--channels rgb flow ...] [--clips 2] [--rounds 5]
+    python benchmarks/channel_codecs.py [NAME ...] [--channels rgb ...] [--clips 2] [--rounds 5]
 
 Clips of the datasets' recipes at 128 x 128 x 64. `chosen` is the layout's own way; every other
 differs from it in what its name says. Rounds are interleaved over the ways; figures are medians of
