@@ -133,5 +133,6 @@ def seam(
     bare = np.flatnonzero((one != two).any(axis=(1, 2, 3)))
     if len(bare):
         last = frame + int(bare[-1])
-        return f"a shadow shows the change at frame {last}, before frame {due} shows it", last
+        said = f"a shadow shows the change at frame {last}, before frame {due} shows it"
+        return f"{said}; with the sun behind the camera shadows stay out of sight", last
     return "", frame

@@ -161,8 +161,9 @@ def pass_through(scene, motion, shots, row, frame, engine, rng, video) -> Splice
     if not apart[: scene.frames].any():
         raise SimulationError("twin: nothing comes to the hidden wall in this clip")
     frame = int(apart.argmax())
-    said = fields("pass_through", scene, row, frame)
-    return scene, kept(ghost, frame), said
+    # up to the frame its states are the original's, which are at the recipe's key frames
+    ghost = replace(ghost, state=motion.state, state_frames=motion.state_frames)
+    return scene, kept(ghost, frame), fields("pass_through", scene, row, frame)
 
 
 CHANGES: dict[str, Callable[..., Spliced]] = {
