@@ -96,6 +96,11 @@ def test_steps_are_whole_ones_as_far_as_float16_has_them(step: float):
         np.testing.assert_array_equal(found[~near], values[~near].astype(np.float16))
 
 
+def test_still_pixels_have_one_flow():
+    trembling = np.array([3e-5, -3e-5, 0.0, -0.0, -0.0078], np.float32)
+    assert set(rounding.to_steps(trembling, step=1 / 64).view(np.uint16)) == {0}
+
+
 def test_signed_is_the_nearest_127th():
     values = np.linspace(-1, 1, 12345, dtype=np.float32).reshape(3, -1)
     np.testing.assert_array_equal(rounding.to_signed(values), np.rint(values * np.float32(127)))

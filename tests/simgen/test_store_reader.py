@@ -12,7 +12,6 @@ import pytest
 
 import simgen
 from simgen.build import build
-from simgen.store.arrays import _flow
 from simgen.store.reader import UnreadableError
 from simgen.store.shard import IntegrityError
 from simgen.store.versions import UnknownVersionError
@@ -49,11 +48,6 @@ def test_normals_are_the_unit_vector_times_127(finished: Path):
                 if "normals" in dataset.channels(n))  # fmt: skip
     made = fake_episodes.make(RECIPE, dataset.row(name)["index"]).frames["normals"]
     assert np.abs(dataset.read(name, "normals") / 127 - made).max() <= 0.5 / 127 + 1e-6
-
-
-def test_still_pixels_have_no_flow():
-    flow = np.array([[3e-5, -3e-5], [1e-4, -2.5]], np.float32)
-    np.testing.assert_array_equal(_flow(flow), np.array([[0, 0], [1e-4, -2.5]], np.float16))
 
 
 def test_events_belong_to_their_episode(finished: Path):
