@@ -46,7 +46,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Group:
-    """Clips that fit one LeRobot dataset: one picture size, frame rate and set of actions."""
+    """Clips that fit one LeRobot dataset: of one picture size, frame rate, actions and states."""
 
     folder: str  # "" if it is the only one
     clips: tuple[Clip, ...]  # by split
@@ -73,6 +73,11 @@ class Group:
         held = [set(clip.dataset.channels(clip.episode_id)) for clip in self.clips]
         return tuple(name for name in TRUTH if all(name in names for names in held))
 
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Names of the states that an imported dataset brought along."""
+        return tuple((self.clips[0].row["parameters"] or {}).get("observation_names", ()))
+
     @cached_property
     def features(self) -> dict[str, Feature]:
         """Columns of the data, without LeRobot's own and the videos."""
@@ -82,6 +87,8 @@ class Group:
         ]
         if state := tuple(f"{n}.{e}" for n in STATE if n in self.arrays for e in self.entries(n)):
             found.append(Feature("observation.state", "float32", state))
+        elif self.observed:
+            found.append(Feature("observation.state", "float32", self.observed))
         if self.actions:
             found.append(Feature("action", "float32", self.actions))
         if self.bodies:
@@ -120,6 +127,9 @@ class Group:
         values = {f"truth.{name}": array for name, array in arrays.items()}
         if state := [arrays[name] for name in STATE if name in arrays]:
             values["observation.state"] = np.concatenate(state, 1)
+        elif self.observed:
+            given = clip.dataset.read(clip.episode_id, "observation")
+            values["observation.state"] = given[:, : len(self.observed)]
         if self.actions:
             action = clip.dataset.read(clip.episode_id, "action")
             values["action"] = action[:, : len(self.actions)]
@@ -131,7 +141,8 @@ def groups(clips: Sequence[Clip]) -> list[Group]:
     """The clips as LeRobot datasets, each by split and then in the given order."""
     found: dict[tuple, list[Clip]] = {}
     for clip in clips:
-        key = clip.row["bucket"], clip.frame_rate, tuple(clip.row["actions"])
+        observed = (clip.row["parameters"] or {}).get("observation_names", ())
+        key = clip.row["bucket"], clip.frame_rate, tuple(clip.row["actions"]), tuple(observed)
         found.setdefault(key, []).append(clip)
     order = list(dict.fromkeys(clip.split for clip in clips))
     return [

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Float32
 
 from simgen.exchange import ExchangeError
 from simgen.export.video import exact_rate
@@ -82,10 +83,7 @@ class _Numbers:
         columns = ["index", "timestamp", *held]
         parts = [table.select(columns) for table in _tables(folder, "data")]
         table = pa.concat_tables(parts).sort_by("index")
-        self.columns = {
-            key: np.array(table[key].to_pylist(), np.float32).reshape(table.num_rows, -1)
-            for key in held
-        }
+        self.columns = {key: _matrix(table[key], table.num_rows) for key in held}
         self.rows = table.num_rows
 
     def series(self, key: str, start: int, stop: int) -> Series | None:
@@ -98,6 +96,13 @@ class _Numbers:
             given = next(iter(given.values()))
         names = given if given and len(given) == values.shape[1] else range(values.shape[1])
         return Series(values, tuple(map(str, names)))
+
+
+def _matrix(column: pa.ChunkedArray, rows: int) -> Float32[np.ndarray, "row column"]:
+    array = column.combine_chunks()
+    if not pa.types.is_primitive(array.type):
+        array = array.flatten()
+    return array.to_numpy(zero_copy_only=False).astype(np.float32).reshape(rows, -1)
 
 
 def _source(
