@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from simgen.events import objects
+from simgen.families.flight import flights, flyers, momentum_change
 from simgen.motion import Change, Motion, centre_velocity
 from simgen.scene import Scene
 from simgen.truth import Truth
@@ -34,6 +35,8 @@ class Bounds:
     # forces of contacts and gravity explain every change of momentum but rounding and what the
     # merging of touches loses
     momentum_share: float = 0.05  # of the largest exchange of momentum
+    # nothing in the air can turn a body that changes its shape; steps of 1/480 s keep to 0.1%
+    turning_share: float = 0.01  # of the angular momentum of its parts
     # fewer pixels than this are not a shape that anyone could follow
     visible_pixels: int = 6
     visible_share: float = 0.05  # of frames with at least one moving object in sight
@@ -63,6 +66,7 @@ def objections(
         physics = (
             *unexplained_energy(scene, motion, bounds, change),
             *unexplained_momentum(scene, motion, bounds, change),
+            *unexplained_turning(scene, motion, bounds, change),
             *misplaced(scene, motion, truth, bounds, change),
         )
     return (
@@ -170,12 +174,41 @@ def unexplained_momentum(
         yield f"momentum changed by {residual:.3g} kg m/s unexplained; at most {allowed:.3g}"
 
 
+def turning(scene: Scene, motion: Motion, change: Change | None) -> tuple[float, str]:
+    """Largest change of a jointed object's angular momentum within a flight, as a share of its
+    scale, and which that was; NaN without a flight.
+
+    Of a twin only what begins after its change is judged: what was before is its original's.
+    """
+    worst, said = float("nan"), ""
+    for name, rows in flyers(scene).items():
+        for start, end in flights(scene, motion, rows):
+            if change and start < change.frame:
+                continue
+            changed, scale = momentum_change(scene, motion, rows, start, end)
+            share = changed / max(scale, 1e-9)
+            if not worst >= share:  # NaN is not
+                worst = share
+                said = f"{name} by {changed:.3g} of {scale:.3g} kg m2/s in frames {start}-{end - 1}"
+    return worst, said
+
+
+def unexplained_turning(
+    scene: Scene, motion: Motion, bounds: Bounds, change: Change | None
+) -> Iterator[str]:
+    """Angular momentum that changes in the air."""
+    share, said = turning(scene, motion, change)
+    if share > bounds.turning_share:
+        yield f"angular momentum changed in flight: {said}; at most {bounds.turning_share:.0%}"
+
+
 def residuals(scene: Scene, motion: Motion, change: Change | None) -> dict[str, float]:
     """How well the clip keeps the laws: what the catalog stores of its quality.
 
     energy_growth_share: largest rise of energy that no servo explains, of the energy exchanged;
     momentum_share: unexplained change of momentum, of the momentum exchanged, NaN where it cannot
-    be told or a twin's change gave some; deepest_penetration_m.
+    be told or a twin's change gave some; angular_momentum_share: largest change of a jointed
+    object's in flight, NaN without a flight; deepest_penetration_m.
     """
     grown = [energy_growth(scene, motion, rows) for rows in stretches(scene, change)]
     shares = [growth.max() / exchange for growth, exchange in grown if exchange > 0]
@@ -184,6 +217,7 @@ def residuals(scene: Scene, motion: Motion, change: Change | None) -> dict[str, 
     return {
         "energy_growth_share": float(max(shares, default=0.0)),
         "momentum_share": residual / exchanged if told else float("nan"),
+        "angular_momentum_share": turning(scene, motion, change)[0],
         "deepest_penetration_m": float(motion.deepest_penetration_m.max(initial=0.0)),
     }
 

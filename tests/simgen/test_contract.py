@@ -5,7 +5,9 @@ The recipes of datasets/ are what is tested: one clip of each family and engine,
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -18,8 +20,11 @@ from simgen.captions.records import recorded
 from simgen.engines import simulate
 from simgen.episode import Episode, ended, make_episode, picture, stage
 from simgen.families import FAMILIES, family
+from simgen.families.flight import flight_angular_momentum, flights, flyers, momentum_change
 from simgen.filming import film
+from simgen.masses import mass_properties
 from simgen.motion import SimulationError
+from simgen.quality import Bounds, residuals, unexplained_turning
 from simgen.recipe import CameraRecipe, Recipe, load
 from simgen.store.arrays import stored_arrays
 from simgen.store.layout import array_specs
@@ -132,6 +137,52 @@ def test_torques_keep_to_their_limits(name, engine):
     episode = clip(name, engine)
     limits = np.array([actuator.limit for actuator in episode.scene.actuators])
     assert (episode.motion.joint_torque[:, : len(limits)] <= limits + 1e-9).all()
+
+
+def acrobat(name: str):
+    """Scene, motion and (rows, first frame, end) of the flights of the first episode with any."""
+    recipe = small(name, "mujoco")
+    for index in range(8):
+        scene = stage(recipe, index)
+        motion = simulate(scene, "mujoco", state_every=1000)
+        found = [
+            (rows, *f) for rows in flyers(scene).values() for f in flights(scene, motion, rows)
+        ]
+        if found:
+            return scene, motion, found
+    raise AssertionError(f"no flight in eight episodes of {name!r}")
+
+
+ACROBATS = [name for name in sorted(FAMILIES) if flyers(stage(small(name, "mujoco"), 0))]
+
+
+def test_every_gymnast_is_an_acrobat():
+    assert set(ACROBATS) == {
+        "bar_catch", "beam", "high_bar", "paddleboard", "rings", "trampoline", "triple_axel",
+        "vault",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ACROBATS)
+def test_nothing_turns_what_flies(name):
+    """All three components; a kick in mid-air of one limb, or of all, is an objection."""
+    scene, motion, found = acrobat(name)
+    for rows, start, end in found:
+        momentum = flight_angular_momentum(scene, motion, rows, start, end)
+        change = np.linalg.norm(momentum - momentum[0], axis=1).max()
+        assert change < 0.01 * max(np.linalg.norm(momentum[0]), 1.0)
+    assert residuals(scene, motion, None)["angular_momentum_share"] < 0.01
+    rows, start, end = max(found, key=lambda flight: flight[2] - flight[1])
+    scale = momentum_change(scene, motion, rows, start, end)[1]
+    spins = motion.angular_velocity.copy()
+    row = max(rows, key=lambda row: scene.bodies[row].mass_kg)
+    moment = np.linalg.eigvalsh(mass_properties(scene.bodies[row])[1])[0]
+    spins[(start + end) // 2 :, row] += np.full(3, 0.02 * scale / moment)
+    kicked = replace(motion, angular_velocity=spins)
+    said = list(unexplained_turning(scene, kicked, Bounds(), None))
+    assert len(said) == 1
+    assert re.search(r"angular momentum changed in flight: \w+ by .* kg m2/s in frames", said[0])
+    assert not list(unexplained_turning(scene, motion, Bounds(), None))
 
 
 @both

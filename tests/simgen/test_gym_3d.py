@@ -171,12 +171,11 @@ def test_turns_are_those_of_the_pelvis_and_height_that_of_the_fall(jumps):
     assert speed[1] - speed[0] == pytest.approx(-9.81 / 24.0**2, rel=0.02)
 
 
-def test_a_skater_s_angular_momentum_is_kept_in_the_air(jumps):
-    for scene, motion in jumps[:8]:
-        touch = int(family("triple_axel").outcome(scene, motion).margins["flight_s"] * 24.0)
-        momentum = flight_angular_momentum(scene, motion, athlete_rows(scene), 0, touch)
-        assert momentum[0, 2] > 15.0
-        assert np.linalg.norm(momentum - momentum[0], axis=1).max() < 0.01 * momentum[0, 2]
+def test_a_skater_takes_off_with_the_angular_momentum_that_was_drawn(jumps):
+    for scene, motion in jumps[:4]:
+        momentum = flight_angular_momentum(scene, motion, athlete_rows(scene), 0, 1)[0]
+        drawn = scene.parameters["angular_momentum"]
+        assert momentum == pytest.approx([0.0, 0.0, drawn], abs=1e-6 * drawn)
 
 
 def test_a_skater_pulls_in_and_spins_faster(jumps):
@@ -223,18 +222,6 @@ def test_angular_momentum_is_kept_in_flight_while_the_shape_changes():
     assert np.linalg.norm(momentum - momentum[0], axis=1).max() < 0.01 * size
     tilt = rotation_matrix(motion.quaternion[:, 1])[:, 2, 2]
     assert np.ptp(tilt) > 0.5  # it did tumble
-
-
-def test_the_high_bar_s_flight_keeps_it_too():
-    bar = family("high_bar")
-    scene = bar.sample(bar.Parameters(), np.random.default_rng(4), frames=88, frame_rate_hz=24.0)
-    motion = simulate(scene, "mujoco")
-    release, landing = (e["start_s"] * 24.0 for e in bar.outcome(scene, motion).events)
-    rows = [i for i, body in enumerate(scene.bodies) if body.object == "gymnast"]
-    momentum = flight_angular_momentum(scene, motion, rows, int(np.ceil(release)), int(landing) + 1)
-    assert len(momentum) > 15
-    assert abs(momentum[0, 1]) > 25.0
-    assert np.linalg.norm(momentum - momentum[0], axis=1).max() < 0.01 * abs(momentum[0, 1])
 
 
 def test_no_frames_have_no_momentum(walks):
