@@ -6,6 +6,7 @@ import io
 import json
 import math
 from collections.abc import Collection, Iterable
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -212,20 +213,22 @@ def tables(markers: Iterable[dict], *, without: Collection[str] = ()) -> dict[st
     }
 
 
-def parquet(table: pa.Table) -> bytes:
-    """The table as a Parquet file that can be read in pieces, each with its checksum."""
-    whole = [name for name in ("index", "row") if name in table.schema.names]
-    file = io.BytesIO()
-    pq.write_table(
-        table,
+def parquet(table: pa.Table | Iterable[pa.Table]) -> bytes:
+    """A table, or its pieces in order, as a Parquet file to be read in pieces, each checked."""
+    pieces = iter([table] if isinstance(table, pa.Table) else table)
+    first = next(pieces)
+    names, file = first.schema.names, io.BytesIO()
+    with pq.ParquetWriter(
         file,
+        first.schema,
         compression="zstd",
-        row_group_size=ROW_GROUP,
-        use_dictionary=[name for name in NAMES if name in table.schema.names],
-        column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
+        use_dictionary=[name for name in NAMES if name in names],
+        column_encoding={n: "DELTA_BINARY_PACKED" for n in ("index", "row") if n in names},
         write_statistics=["index"],  # by which look-ups find the row group; others swell the footer
         write_page_checksum=True,
-    )
+    ) as writer:
+        for piece in chain([first], pieces):
+            writer.write_table(piece, ROW_GROUP)
     return file.getvalue()
 
 

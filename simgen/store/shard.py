@@ -8,7 +8,6 @@ each shard's index, which zarr-python reads again at every access.
 from __future__ import annotations
 
 from itertools import product
-from math import prod
 from threading import local
 
 import google_crc32c
@@ -103,9 +102,8 @@ class Shard:
         Raises:
             IntegrityError: The row is absent, or its bytes are damaged.
         """
-        spec, stop = self.spec, start + len(out)
-        step = spec.chunk[0]
-        first, last = start // step, -(-stop // step)
+        step = self.spec.chunk[0]
+        first, last = start // step, -(-(start + len(out)) // step)
         places = self.index[row, first:last].tolist()
         if not places:
             return
@@ -116,35 +114,31 @@ class Shard:
             data = np.frombuffer(self.objects.get_range(self.key, low, high - low), np.uint8)
         except FileNotFoundError:
             raise IntegrityError(f"object {self.key} is missing") from None
-        for begin, (offset, length) in zip(range(first * step, stop, step), places, strict=True):
-            block = self._decoded(data[offset - low : offset - low + length])
-            skip, place = max(start - begin, 0), max(begin - start, 0)
+        raw, chunk = _scratch(self.spec)
+        for number, (offset, length) in enumerate(places, first):
+            packed = data[offset - low : offset - low + length]
+            if not _intact(packed):
+                raise IntegrityError(f"object {self.key} has a chunk whose checksum is wrong")
+            blosc.decompress(packed[:-4], raw)
+            skip, place = max(start - number * step, 0), max(number * step - start, 0)
             count = min(step - skip, len(out) - place)
-            np.copyto(out[place : place + count], block[skip : skip + count])
-
-    def _decoded(self, packed: np.ndarray) -> np.ndarray:
-        """An inner chunk, axes as in the array, in memory that the thread's next call reuses."""
-        spec = self.spec
-        if not _intact(packed):
-            raise IntegrityError(f"object {self.key} has a chunk whose checksum is wrong")
-        scratch = _scratch(prod(spec.chunk) * spec.dtype.itemsize)
-        try:
-            blosc.decompress(packed[:-4], scratch)
-        except (RuntimeError, ValueError) as error:
-            raise IntegrityError(f"object {self.key} has a chunk of another size") from error
-        shape = [spec.chunk[axis] for axis in spec.order] if spec.order else spec.chunk
-        return scratch.view(spec.dtype).reshape(shape).transpose(spec.axes)
+            np.copyto(out[place : place + count], chunk[skip : skip + count])
 
 
 _memory = local()
 
 
-def _scratch(size: int) -> np.ndarray:
-    """The thread's own memory of that many bytes: what is fresh costs a page fault every 4 kB."""
-    held = getattr(_memory, "scratch", None)
-    if held is None or len(held) < size:
-        held = _memory.scratch = np.empty(size, np.uint8)
-    return held[:size]
+def _scratch(spec: ArraySpec) -> tuple[np.ndarray, np.ndarray]:
+    """The thread's own memory for one inner chunk: as it is packed, and axes as in the array.
+
+    What is fresh costs a page fault every 4 kB.
+    """
+    held = _memory.__dict__.setdefault("chunks", {})
+    if (key := (spec.dtype, spec.chunk, spec.order)) not in held:
+        order = spec.order or range(len(spec.chunk))
+        chunk = np.empty([spec.chunk[axis] for axis in order], spec.dtype)
+        held[key] = chunk.reshape(-1).view(np.uint8), chunk.transpose(spec.axes)
+    return held[key]
 
 
 def _intact(data: bytes | np.ndarray) -> bool:

@@ -69,7 +69,7 @@ def video_specs(video: Video, channels: set[str]) -> list[ArraySpec]:
     """
     # xarray wants one size for a name within a group, so the last axes are called differently
     last = {"channel": 3, "xyz": 3, "xy": 2, "value": 1}
-    rgb, pairs = Codec("lz4hc", 1), Codec("lz4hc", 1, 4)
+    rgb, pairs = Codec("lz4", 9), Codec("lz4hc", 1, 4)
     depth, unit, flow = Bound(2**-14, 2**-11), Bound(0.5), Bound(FLOW_STEP_PX / 2, 2**-11)
     table = (
         ("rgb", "u1", "channel", "1", "sRGB colour, 0..255", rgb, LOSSLESS),
