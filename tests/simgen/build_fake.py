@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import sys
@@ -12,6 +13,12 @@ import fake_episodes
 from simgen.build import build
 
 
+def environment() -> dict[str, str]:
+    """What a process needs to import what this one can."""
+    paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    return os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+
+
 def main(out: str, make: str, workers: str, file_bytes: str = "") -> None:
     if file_bytes:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -20,7 +27,7 @@ def main(out: str, make: str, workers: str, file_bytes: str = "") -> None:
     print("begun", flush=True)
     report = build(
         fake_episodes.recipe(),
-        Path(out),
+        out,
         workers=int(workers),
         make=chosen,
         progress=lambda part, done, parts: print(part.part.name, done, parts, flush=True),
