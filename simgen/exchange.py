@@ -1,5 +1,18 @@
-"""The one error of exports and imports. Apart from them, so that catching it loads neither."""
+"""What exports and imports share. Apart from them, so that catching their error loads neither."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+
+PACKAGES = {"av": "av", "rerun": "rerun-sdk"}  # of the extra `export`, by the module's name
 
 
 class ExchangeError(ValueError):
     """Something asked for is not there or cannot be; the message says what to do."""
+
+
+def require(modules: Iterable[str], what: str) -> None:
+    """Raise ExchangeError, with what to install, unless those modules are there."""
+    if lacking := [name for name in modules if find_spec(name) is None]:
+        raise ExchangeError(f"{what} needs {PACKAGES[lacking[0]]}: pip install 'physreel[export]'")

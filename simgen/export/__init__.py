@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 from simgen import __version__
-from simgen.exchange import ExchangeError
+from simgen.exchange import ExchangeError, require
 from simgen.export.clips import choose
 from simgen.export.staging import Progress, stage
 from simgen.export.video import CRF, LOSSLESS
@@ -28,7 +27,6 @@ EXPORTERS = {
     "rerun": "simgen.export.rerun",
     "mp4": "simgen.export.captioned",
 }
-NEEDS = {"av": "av", "rerun": "rerun-sdk"}  # module -> package of the extra `export`
 
 
 @dataclass(frozen=True)
@@ -68,11 +66,7 @@ def exporter(name: str) -> ModuleType:
     if name not in EXPORTERS:
         raise ExchangeError(f"unknown format {name!r}; known: {', '.join(EXPORTERS)}")
     module = import_module(EXPORTERS[name])
-    for needed in module.LIBRARIES:
-        if find_spec(needed) is None:
-            raise ExchangeError(
-                f"format {name!r} needs {NEEDS[needed]}: pip install 'physreel[export]'"
-            )
+    require(module.LIBRARIES, f"format {name!r}")
     return module
 
 
@@ -100,10 +94,11 @@ def export(
         IntegrityError: The dataset is damaged.
     """
     options, module = options or Options(), exporter(format)
+    if not options.channels:
+        raise ExchangeError("no channel to export; name one, rgb for example")
     clips = choose(dataset, splits=splits, where=where, channels=options.channels, limit=limit)
     request = {
         "format": format,
-        "source": dataset.url,
         "dataset_version": dataset.version.version,
         "content_hash": dataset.attrs["content_hash"],
         "episodes": [clip.episode_id for clip in clips],

@@ -62,8 +62,9 @@ def captioned(clip: Clip, channels: Sequence[str]) -> UInt8[np.ndarray, "time he
     canvas = np.empty((clip.frames, height + strip + pad[0], width + pad[1], 3), np.uint8)
     canvas[:] = PAPER
     canvas[:, :height, :width] = pictures
-    texts, drawn = [_now(clip, frame) for frame in range(clip.frames)], {}
-    for frame, text in enumerate(texts):
+    events, drawn = clip.events(), {}
+    for frame in range(clip.frames):
+        text = _now(events, float(frame / clip.frame_rate))
         if text not in drawn:
             size = (width, strip + pad[0])
             drawn[text] = _strip(caption, text, size, font)
@@ -88,11 +89,10 @@ def _strip(
     return np.asarray(block)
 
 
-def _now(clip: Clip, frame: int) -> str:
+def _now(events: Sequence[dict], at: float) -> str:
     """The time, and the events of this moment."""
-    at = float(frame / clip.frame_rate)
     shown = []
-    for event in clip.events():
+    for event in events:
         start, stop = event["start_s"], event["end_s"]
         if start is not None and start <= at < max(stop or start, start + SHOWN_S):
             words = [event["kind"].replace("_", " "), event["body_a"], event["body_b"]]

@@ -6,10 +6,12 @@ and the result is the same as that of one run.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +68,26 @@ def stage(
         return Staged(len(pieces), 0, folder_bytes(out))
     folder = out.with_name(f".{out.name}.exporting")
     if folder.exists() and not is_ours(folder, request):
-        shutil.rmtree(folder)  # of another export to this place, never finished
-    (folder / PIECES).mkdir(parents=True, exist_ok=True)
+        with alone_in(folder):
+            shutil.rmtree(folder)  # of another export to this place, never finished
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(folder):
+        made = _make(folder, request, pieces, finish, progress)
+        if out.exists():
+            out.rmdir()  # it is empty, or is_there() had refused
+        os.replace(folder, out)
+    return Staged(len(pieces), made, folder_bytes(out))
+
+
+def _make(
+    folder: Path,
+    request: dict,
+    pieces: Sequence[Piece],
+    finish: Callable[[Path, list[dict]], None],
+    progress: Progress | None,
+) -> int:
+    """Fill the folder; returns how many pieces it lacked."""
+    (folder / PIECES).mkdir(exist_ok=True)
     write_whole(folder / NOTE, canonical_json(request))
     facts, made = [], 0
     for number, piece in enumerate(pieces, 1):
@@ -82,10 +102,28 @@ def stage(
     shutil.rmtree(folder / PIECES)
     for torn in folder.rglob(".*.partial"):  # a killed run's; whole files have other names
         torn.unlink()
-    if out.exists():
-        out.rmdir()  # it is empty, or is_there() had refused
-    os.replace(folder, out)
-    return Staged(len(pieces), made, folder_bytes(out))
+    return made
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder for writing; the kernel lets go of it for a process that died.
+
+    Raises:
+        ExchangeError: Another process holds it.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ExchangeError(
+                f"{folder} is being written by another process; wait for it, or stop it and run "
+                "the same command again"
+            ) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def is_there(out: Path, request: dict) -> bool:

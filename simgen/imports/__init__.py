@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from simgen.exchange import ExchangeError
+from simgen.exchange import ExchangeError, require
 from simgen.imports.sources import Source
 
 IMPORTERS = {
@@ -29,6 +29,7 @@ def sources(folder: Path, format: str, *, camera: str = "") -> list[Source]:
         raise ExchangeError(f"unknown format {format!r}; known: {', '.join(IMPORTERS)}")
     if not folder.is_dir():
         raise ExchangeError(f"{folder} is no folder; give the one that holds the {format} dataset")
+    require(["av"], f"format {format!r}")
     found = import_module(IMPORTERS[format]).sources(folder, camera)
     if not found:
         raise ExchangeError(f"{folder} holds no clips as {format}")

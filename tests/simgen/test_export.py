@@ -339,9 +339,28 @@ def test_conditions_choose_episodes(store: Dataset) -> None:
             choose(store, **chosen)
 
 
+def test_two_exports_to_one_place_do_not_mix(store: Dataset, tmp_path: Path) -> None:
+    def second(piece: object, done: int, pieces: int) -> None:
+        with pytest.raises(ExchangeError, match="is being written by another process"):
+            export(store, tmp_path / "out", format="mp4", limit=2)
+
+    report = export(store, tmp_path / "out", format="mp4", limit=2, progress=second)
+    assert report.pieces_made == 2
+
+
 def test_unknown_formats_are_named(store: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ExchangeError, match="unknown format 'avi'; known: lerobot"):
         export(store, tmp_path / "out", format="avi")
+    with pytest.raises(ExchangeError, match="no channel to export"):
+        export(store, tmp_path / "out", format="mp4", options=Options(()))
+
+
+def test_what_is_not_installed_is_named(
+    store: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simgen.exchange.find_spec", lambda name: None)
+    with pytest.raises(ExchangeError, match="'rerun' needs rerun-sdk: pip install 'physreel"):
+        export(store, tmp_path / "out", format="rerun")
 
 
 @pytest.mark.parametrize(
