@@ -117,7 +117,9 @@ class Table:
     def _read(self, group: int, columns: tuple[str, ...] | None) -> pa.Table:
         # Arrow's thread pool, once started, can abort a short process at its exit (26.0)
         with self._lock, self._checked():
-            return self._file.read_row_group(group, columns=columns, use_threads=False)
+            rows = self._file.read_row_group(group, columns=columns, use_threads=False)
+            rows.validate(full=True)  # page headers have no checksum, and can shorten a dictionary
+            return rows
 
     def _checked(self) -> _Checked:
         return _Checked(self.place)
