@@ -13,8 +13,15 @@ from typing import Annotated, Any
 
 import typer
 
+from simgen.commands.add import add
+from simgen.commands.compact import compact
 from simgen.commands.export import export
 from simgen.commands.importing import import_clips
+from simgen.commands.remove import remove, restore
+from simgen.commands.repair import repair
+from simgen.commands.stats import stats
+from simgen.commands.verify import verify
+from simgen.commands.versions import expire, versions
 from simgen.commands.view import view
 from simgen.terminal import (
     FAILED,
@@ -30,14 +37,13 @@ from simgen.terminal import (
 EXITS = """Exit codes: 0 done, 1 failure, 2 usage or recipe, 3 finished with quarantined
 episodes, 4 integrity, 130 interrupted."""
 
-MEND = "to do: `simgen repair` makes exactly these anew, bit for bit, from the recipe"
-
 app = typer.Typer(
     name="simgen", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a TOML file.", metavar="RECIPE")]
-OutPath = Annotated[Path, typer.Argument(help="The dataset's folder.", metavar="OUT")]
+OutPath = Annotated[str, typer.Argument(help="The dataset: folder or URL.", metavar="OUT")]
+StorePath = Annotated[str, typer.Argument(help="The dataset: folder or URL.", metavar="STORE")]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -221,7 +227,7 @@ def build(
 
 @app.command()
 def inspect(
-    path: OutPath,
+    path: StorePath,
     as_json: AsJson = False,
 ) -> None:
     """Say what is in a dataset, finished or not.
@@ -233,35 +239,6 @@ def inspect(
 
     facts = look(path)
     say(facts, summary(facts), as_json)
-
-
-@app.command()
-def verify(
-    path: OutPath,
-    sample: Annotated[
-        str, typer.Option(help="Share to simulate again and compare: 1% or 0.01.")
-    ] = "0",
-    as_json: AsJson = False,
-) -> None:
-    """Check every byte of a dataset against the hashes taken when it was written.
-
-    Example: simgen verify balls.zarr --sample 1%
-    """
-    from simgen.episode import make_episode
-    from simgen.store.verify import verify as check
-
-    fraction = share(sample)
-    with working("checking"):
-        report = check(path, sample=fraction, make=make_episode)
-    again = f", {len(report.resimulated)} simulated again" if report.resimulated else ""
-    text = (
-        f"{report.url} version {report.version} is complete: {report.episodes} episodes, "
-        f"{report.objects} objects, {report.bytes / 1e6:.1f} MB, every hash as written{again}"
-    )
-    problems = "\n".join([*map(str, report.problems), MEND])
-    say(asdict(report) | {"intact": report.intact}, text if report.intact else problems, as_json)
-    if not report.intact:
-        raise typer.Exit(INTEGRITY)
 
 
 @app.command()
@@ -280,9 +257,11 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-app.command()(export)
+for command in (
+    verify, repair, stats, view, export, add, remove, restore, versions, expire, compact,
+):  # fmt: skip
+    app.command()(command)
 app.command("import")(import_clips)
-app.command()(view)
 
 
 def changed(path: Path, overrides: list[str] | None, episodes: int | None) -> Any:
@@ -292,21 +271,6 @@ def changed(path: Path, overrides: list[str] | None, episodes: int | None) -> An
     return load(path, [*(overrides or ()), *([f"episodes={episodes}"] if episodes else ())])
 
 
-def share(text: str) -> float:
-    """A share from 0 to 1 as people write it.
-
-    >>> share("1%"), share("0.5")
-    (0.01, 0.5)
-    """
-    try:
-        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise typer.BadParameter(f"{text!r} is no share; give 1% or a number from 0 to 1")
-    return value
-
-
 def exit_code(error: Exception) -> int:
     """What an exception means for the shell."""
     from simgen.build.planning import BuildError
@@ -314,9 +278,10 @@ def exit_code(error: Exception) -> int:
     from simgen.recipe.problems import RecipeError
     from simgen.store.reader import UnreadableError
     from simgen.store.shard import IntegrityError
-    from simgen.store.versions import UnknownVersionError
+    from simgen.store.versions import RequestError, UnknownVersionError
 
-    if isinstance(error, RecipeError | BuildError | ExchangeError | UnknownVersionError):
+    usage = RecipeError | BuildError | ExchangeError | RequestError | UnknownVersionError
+    if isinstance(error, usage):
         return USAGE
     return INTEGRITY if isinstance(error, IntegrityError | UnreadableError) else FAILED
 

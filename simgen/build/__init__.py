@@ -7,6 +7,7 @@ worker may make any part in any order, and the bytes are the same.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from simgen.build import workers
 from simgen.build.part import CRASHED, Make, PartReport, run_part
@@ -33,12 +35,12 @@ from simgen.store.layout import marker_path
 from simgen.store.ledger import LockedError
 from simgen.store.metadata import metadata
 from simgen.store.objects import DiskFullError, Objects, objects_at
-from simgen.store.versions import ConflictError, Version
+from simgen.store.versions import ConflictError, RequestError, Version
 
 __all__ = [
     "BuildError", "ConflictError", "DiskFullError", "LockedError", "Part", "PartReport", "Plan",
-    "Report", "UnfinishedError", "build", "groups", "plan", "publish", "run_group", "run_part",
-    "writing",
+    "Report", "UnfinishedError", "add", "build", "groups", "plan", "publish", "run_group",
+    "run_part", "writing",
 ]  # fmt: skip
 
 
@@ -107,6 +109,31 @@ def build(
         costs_s=dict(ledger.costs(objects_at(todo.out))),
         **summary,
     )
+
+
+def add(place: str | Path, episodes: int | None = None, *, more: int = 0, **options: Any) -> Report:
+    """Give a finished dataset more episodes of its own recipe, as a new version.
+
+    Args:
+        place: Its folder or URL.
+        episodes: How many it shall have; None: `more` than it has.
+        options: As of build().
+    Raises:
+        RequestError: Nothing is committed there, it was imported, or it has more already.
+        BuildError, LockedError, DiskFullError, KeyboardInterrupt: As build().
+    """
+    newest = versions.read(objects_at(place))
+    if newest is None or newest.recipe is None:
+        why = "holds no finished dataset; build it" if newest is None else "was imported; import it"
+        raise RequestError(f"{place} {why} first, into another folder if need be")
+    held = newest.growth[-1]
+    if (wanted := held + more if episodes is None else episodes) < held:
+        raise RequestError(
+            f"{place} has {held} episodes already, not fewer than {wanted}; `simgen remove` takes "
+            "episodes out"
+        )
+    recipe = Recipe.model_validate_json(json.dumps(newest.recipe | {"episodes": wanted}))
+    return build(recipe, place, add=True, **options)
 
 
 def _run(
@@ -243,7 +270,7 @@ def _forget_crashes(done: Plan, out: Objects) -> None:
                 f"{out.url} has several versions that say which episodes crashed; "
                 "`simgen expire` all but one first, or build into another folder"
             )
-        versions.forget(out, done.version)
+        versions.forget(out, done.version.version)
     for part in crashed:
         out.delete([marker_path(part.bucket, part.number)])
         ledger.attempts_of(out, part.name).forget()

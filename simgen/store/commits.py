@@ -15,14 +15,23 @@ import pyarrow as pa
 from simgen.store import catalog, ledger, versions
 from simgen.store.layout import copy_path
 from simgen.store.objects import Objects, objects_at
+from simgen.store.pending import Pending
 from simgen.store.versions import METADATA_SCHEMA, PARTS_SCHEMA, REMOVED_SCHEMA, Version
 from simgen.store.writer import describe
 
+SCHEMAS = {
+    "catalog": catalog.CATALOG_SCHEMA, "events": catalog.EVENTS_SCHEMA,
+    "quarantine": catalog.QUARANTINE_SCHEMA, "removed": REMOVED_SCHEMA, "parts": PARTS_SCHEMA,
+    "metadata": METADATA_SCHEMA,
+}  # fmt: skip
+
 
 @contextmanager
-def committing(place: str | Path) -> Iterator[tuple[Objects, Version]]:
+def committing(place: str | Path, *, dry_run: bool = False) -> Iterator[tuple[Objects, Version]]:
     """Hold a finished dataset for writing: its storage and its newest version.
 
+    Args:
+        dry_run: The storage takes writes and keeps them to itself.
     Raises:
         LockedError: Another process writes there.
         RequestError: Nothing is committed there yet.
@@ -36,6 +45,7 @@ def committing(place: str | Path) -> Iterator[tuple[Objects, Version]]:
         )
     with ledger.lock(out):
         ledger.clean(out)
+        out = Pending(out) if dry_run else out
         versions.mend(out)  # a crash may have come between a commit and its copy
         newest = versions.read(out)
         assert newest is not None
@@ -106,7 +116,8 @@ def draft(
 
 def encode(name: str, table: pa.Table) -> bytes:
     """A table as its object; one table, one sequence of bytes, however it came about."""
-    whole = table.combine_chunks()
+    # what was read from Parquet calls a list's items otherwise
+    whole = table.cast(SCHEMAS[name]).combine_chunks()
     own = name in ("catalog", "events", "quarantine")
     return catalog.parquet(whole) if own else versions.parquet(whole)
 

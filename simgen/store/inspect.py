@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from simgen.store import layout, ledger, reader, versions
+from simgen.store import history, layout, ledger, reader, versions
 from simgen.store.objects import Objects, objects_at
 from simgen.store.shard import IntegrityError
 
@@ -29,7 +29,7 @@ def inspect(place: str | Path) -> dict:
         "path": out.url,
         "name": (attrs["recipe"] or attrs["source"])["name"],
         "complete": newest is not None,
-        "versions": [_history(versions.read(out, n)) for n in versions.numbers(out)],
+        "versions": history.history(out.url),
         "episodes_asked": asked,
         "episodes": newest.episodes if newest else len(rows),
         "quarantined": len(rejected),
@@ -41,7 +41,7 @@ def inspect(place: str | Path) -> dict:
         },
         "events": dict(sorted(Counter(e["kind"] for m in markers for e in m["events"]).items())),
         "quarantine_reasons": dict(Counter(r for row in rejected for r in row["reasons"])),
-        "frames": sum(_frames(row["bucket"]) for row in rows),
+        "frames": sum(layout.frames_of(row["bucket"]) for row in rows),
         "bytes": _bytes(markers),
         "cpu_seconds": {k: round(v, 3) for k, v in sorted(ledger.costs(out).items())},
         "provenance": {key: value for key, value in attrs.items() if key != "recipe"},
@@ -50,13 +50,6 @@ def inspect(place: str | Path) -> dict:
             for name in (versions.TABLE_NAMES if newest else ())
         },
     }
-
-
-def _history(version: versions.Version) -> dict:
-    return {
-        "version": version.version, "change": version.change, "episodes": version.episodes,
-        "quarantined": version.quarantined, "removed": version.removed, "bytes": version.bytes,
-    }  # fmt: skip
 
 
 def _marker(out: Objects, key: str) -> dict:
@@ -102,10 +95,6 @@ def summary(facts: dict) -> str:
 
 def _listed(counts: dict[str, int]) -> str:
     return ", ".join(f"{name or '-'} {count}" for name, count in counts.items()) or "none"
-
-
-def _frames(bucket: str) -> int:
-    return int(bucket[1:].split("_")[0])
 
 
 def _bytes(markers: list[dict]) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -29,35 +29,47 @@ def difference(out: Objects, key: str, told: dict) -> str:
     return "" if writer.digest(data) == told["xxh3"] else "has other bytes than were written"
 
 
-def tables(out: Objects, version: Version, markers: Sequence[str]) -> dict[str, bytes]:
+def tables(
+    out: Objects,
+    version: Version,
+    markers: Sequence[str],
+    *,
+    only: Collection[str] = versions.TABLE_NAMES,
+) -> dict[str, bytes]:
     """Objects of the version's tables that are not as published, made again.
 
     Args:
         markers: Keys of the version's markers in order; they must be intact.
+        only: Names of the tables.
     Raises:
         IntegrityError: What was made is not what was published; the message says why.
     """
-    wrong = [name for name, told in version.tables.items() if difference(out, told["key"], told)]
-    if not wrong:
-        return {}
-    made: dict[str, pa.Table] = {}
-    if "removed" in wrong:
-        made["removed"] = removed(out, version)
-    if set(MERGED) & set(wrong):
-        gone = made.get("removed")
-        gone = versions.table(out, version, "removed") if gone is None else gone
-        read = (json.loads(out.get(key)) for key in markers)
-        made |= catalog.tables(read, without=gone["episode_id"].to_pylist())
-    if "parts" in wrong:
-        made["parts"] = commits.parts_table(_stored(out, markers))
-    if "metadata" in wrong:
-        made["metadata"] = commits.metadata_table(_described(out, version))
+    told = {name: entry for name, entry in version.tables.items() if name in only}
+    wrong = [name for name, entry in told.items() if difference(out, entry["key"], entry)]
     files = {}
-    for name in wrong:
-        data = commits.encode(name, made[name])
-        require_same(version, version.tables[name]["key"], data, version.tables[name])
-        files[version.tables[name]["key"]] = data
-    return files | removed_copy(out, version, files)
+    for name, table in _remade(out, version, markers, wrong).items():
+        data = commits.encode(name, table)
+        require_same(version, told[name]["key"], data, told[name])
+        files[told[name]["key"]] = data
+    return files | (removed_copy(out, version, files) if "removed" in only else {})
+
+
+def _remade(
+    out: Objects, version: Version, markers: Sequence[str], names: Collection[str]
+) -> dict[str, pa.Table]:
+    """Those tables, from what they were made of."""
+    made: dict[str, pa.Table] = {}
+    if "removed" in names:
+        made["removed"] = removed(out, version)
+    if set(MERGED) & set(names):
+        gone = made["removed"] if made else versions.table(out, version, "removed")
+        read = (marker for _, _, marker in _stored(out, markers))
+        made |= catalog.tables(read, without=gone["episode_id"].to_pylist())
+    if "parts" in names:
+        made["parts"] = commits.parts_table(_stored(out, markers))
+    if "metadata" in names:
+        made["metadata"] = commits.metadata_table(_described(out, version))
+    return {name: made[name] for name in names}
 
 
 def removed(out: Objects, version: Version) -> pa.Table:
@@ -118,8 +130,12 @@ def require_same(version: Version, key: str, data: bytes, told: dict) -> None:
 
 def _stored(out: Objects, markers: Iterable[str]) -> Iterator[tuple[str, bytes, dict]]:
     for key in markers:
-        data = out.get(key)
-        yield key, data, json.loads(data)
+        try:
+            data = out.get(key)
+            marker = json.loads(data)
+        except (FileNotFoundError, ValueError):
+            raise IntegrityError(f"{key} of {out.url} is damaged too") from None
+        yield key, data, marker
 
 
 def _described(out: Objects, version: Version) -> dict[str, bytes]:

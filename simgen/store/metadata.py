@@ -126,6 +126,29 @@ def _create_array(group, spec: ArraySpec, bucket: Bucket) -> None:
     )
 
 
+def lengths(objects: Objects) -> dict[str, int]:
+    """Rows of each stored bucket's arrays."""
+    found = json.loads(objects.get("zarr.json"))["consolidated_metadata"]["metadata"]
+    return {
+        key.split("/")[0]: told["shape"][0]
+        for key, told in found.items()
+        if told["node_type"] == "array"
+    }
+
+
+def lengthened(files: Mapping[str, bytes], rows: Mapping[str, int]) -> dict[str, bytes]:
+    """Every zarr.json, the arrays of each bucket with that many rows: where no recipe tells."""
+    changed = {}
+    for key, data in files.items():
+        told, inside = json.loads(data), key.removesuffix("zarr.json")
+        found = (told.get("consolidated_metadata") or {}).get("metadata", {})
+        for name, one in {inside: told, **{inside + n: one for n, one in found.items()}}.items():
+            if one["node_type"] == "array":
+                one["shape"][0] = rows[name.split("/")[0]]
+        changed[key] = json.dumps(told, indent=2).encode()
+    return changed
+
+
 def stored_specs(objects: Objects, bucket: str) -> dict[str, ArraySpec]:
     """Arrays of a stored bucket, from its own metadata: reading needs no recipe and no family."""
     found = json.loads(objects.get(f"{bucket}/zarr.json"))

@@ -24,7 +24,6 @@ from simgen.store import writer
 from simgen.store.layout import (
     FORMAT_VERSION,
     VERSIONS,
-    canonical_json,
     copy_path,
     stats_path,
     table_path,
@@ -76,9 +75,9 @@ class Version:
         return version_path(self.version)
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON that ends in its own hash: nothing else vouches for it."""
+        """JSON that ends in its own hash: nothing else vouches for it."""
         told = asdict(self) | {"growth": list(self.growth), "moves": list(self.moves)}
-        return canonical_json(told | {"xxh3": writer.digest(canonical_json(told))})
+        return _json(told | {"xxh3": writer.digest(_json(told))})
 
     @classmethod
     def of_bytes(cls, data: bytes, place: str) -> Version:
@@ -86,7 +85,7 @@ class Version:
         try:
             told = json.loads(data)
             given = told.pop("xxh3")
-            whole = writer.digest(canonical_json(told)) == given
+            whole = writer.digest(_json(told)) == given
             tuples = {name: tuple(told.get(name, ())) for name in ("growth", "moves")}
             version = cls(**told | tuples) if whole else None
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -94,6 +93,11 @@ class Version:
         if version is None:
             raise IntegrityError(f"{place} is damaged; {MEND}")
         return version
+
+
+def _json(told: dict) -> bytes:
+    """In the order given: that of a recipe's splits says which episodes are in which."""
+    return json.dumps(told, allow_nan=False, indent=1).encode() + b"\n"
 
 
 def libraries() -> dict[str, str]:
@@ -208,10 +212,11 @@ def commit(objects: Objects, version: Version) -> None:
     objects.put({_copy(version): data})
 
 
-def forget(objects: Objects, version: Version) -> None:
-    """Delete the commit: what only it named may then be deleted too."""
-    objects.delete([stats_path(version.version), _copy(version)])
-    objects.delete([version.key])
+def forget(objects: Objects, number: int) -> None:
+    """Delete a commit: what only it named may then be deleted too."""
+    key = version_path(number)
+    objects.delete([stats_path(number), copy_path(key)])
+    objects.delete([key])
 
 
 def _copy(version: Version) -> str:
