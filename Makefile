@@ -7,10 +7,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test test-all bench clean
+.PHONY: help install demo test test-all bench bench-peers clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 install: $(INSTALLED) ## make .venv with physreel and everything it needs (once)
 
@@ -39,6 +39,14 @@ bench: $(INSTALLED) ## measure rendering, building and storing beside the peers,
 	$(BIN)/python benchmarks/scenes.py
 	$(BIN)/python benchmarks/write.py
 	$(BIN)/python benchmarks/size.py
+	$(BIN)/python benchmarks/read.py
+	$(BIN)/python benchmarks/scale.py
+
+# Two of them alone: they ask for a torchvision, and so for another torch, and use none of it.
+bench-peers: $(INSTALLED) ## install what the benchmark of reading compares with
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 --editable '.[bench]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps \
+	  mosaicml-streaming==0.13.0 litdata==0.2.76
 
 clean: ## remove what the demo, the tests and the builds left (.venv stays)
 	rm -rf out build dist .pytest_cache .hypothesis .ruff_cache *.egg-info

@@ -1,4 +1,4 @@
-"""The dataset opens without our code: zarr, xarray, dask, pyarrow."""
+"""The dataset opens without our code: zarr, xarray, dask, tensorstore, zarrs, pyarrow."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import fake_episodes
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tensorstore
 import xarray
 import zarr
 
@@ -70,6 +71,44 @@ def test_parquet_tables(finished: Path):
     (rejected,) = pq.read_table(finished / told["quarantine"]["key"]).to_pylist()
     assert rejected["index"] == fake_episodes.REJECTED
     assert rejected["reasons"] == ["too dark", "too slow"]
+
+
+def by_zarr(bucket: Path, name: str, row: int) -> np.ndarray:
+    return zarr.open_array(bucket / name, mode="r")[row]
+
+
+def by_zarrs(bucket: Path, name: str, row: int) -> np.ndarray:
+    with zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}):
+        array = zarr.open_array(bucket / name, mode="r")
+        assert type(array.async_array.codec_pipeline).__name__ == "ZarrsCodecPipeline"
+        return array[row]
+
+
+def by_xarray(bucket: Path, name: str, row: int) -> np.ndarray:
+    opened = xarray.open_zarr(bucket.parent, group=bucket.name, mask_and_scale=False)
+    return opened[name].isel(episode=row).values
+
+
+def by_dask(bucket: Path, name: str, row: int) -> np.ndarray:
+    return dask.array.from_zarr(str(bucket / name))[row].compute(scheduler="synchronous")
+
+
+def by_tensorstore(bucket: Path, name: str, row: int) -> np.ndarray:
+    kvstore = {"driver": "file", "path": f"{bucket / name}/"}
+    opened = tensorstore.open({"driver": "zarr3", "kvstore": kvstore}, read=True).result()
+    return opened[row].read().result()
+
+
+@pytest.mark.parametrize("reader", [by_zarr, by_zarrs, by_xarray, by_dask, by_tensorstore])
+def test_every_reader_reads_the_same_numbers_as_we_do(finished: Path, row: dict, reader):
+    ours = simgen.open(finished)
+    names = ours.channels(row["episode_id"])
+    assert {"rgb", "depth", "flow", "normals", "position", "body_mask", "area", "state"} <= {*names}
+    for name in names:
+        theirs = np.asarray(reader(finished / BUCKET, name, row["row"]))
+        wanted = ours.read(row["episode_id"], name)
+        assert (theirs.dtype, theirs.shape) == (wanted.dtype, wanted.shape)
+        assert theirs.tobytes() == wanted.tobytes()
 
 
 def test_our_reader_agrees_with_zarr_on_every_array(finished: Path):
