@@ -19,6 +19,7 @@ PAPER, INK, PALE, ALARM = (250, 250, 248), (30, 30, 34), (110, 110, 118), (170, 
 NEAR, FAR = np.float32([250, 236, 130]), np.float32([40, 24, 90])  # depth's colours
 GOLDEN = 0.61803398875  # hues of neighbouring labels far apart
 TEXT_PX = 13
+STILL_PX = 1 / 64  # a frame: slower is rounding
 
 
 def make_place(picture: Path) -> None:
@@ -161,17 +162,26 @@ def paint_normals(
 def paint_flow(
     flow: Float32[np.ndarray, "time height width 2"],
 ) -> UInt8[np.ndarray, "time height width 3"]:
-    """Direction as hue, speed as saturation up to the clip's 99th percentile."""
+    """Direction as hue, speed as saturation up to flow_top_px."""
     flow = finite_flow(flow)
     speed = np.hypot(flow[..., 0], flow[..., 1])
-    angle = np.arctan2(flow[..., 1], flow[..., 0]) / np.float32(2 * np.pi)
-    return hues(angle, (speed / flow_top_px(flow)).clip(0, 1), np.ones_like(speed))
+    moving = speed > STILL_PX
+    angle = np.arctan2(flow[moving, 1], flow[moving, 0]) / np.float32(2 * np.pi)
+    share = (speed[moving] / flow_top_px(flow)).clip(0, 1)
+    picture = np.full((*speed.shape, 3), 255, np.uint8)
+    picture[moving] = hues(angle, share, np.ones_like(share))
+    return picture
 
 
 def flow_top_px(flow: Float32[np.ndarray, "time height width 2"]) -> float:
-    """Pixels a frame that paint_flow's fullest colours stand for, and all that is faster."""
+    """Pixels a frame that paint_flow's fullest colours stand for, and all that is faster.
+
+    Nine tenths of what moves is slower: a small ball on a still floor has colours too.
+    """
     flow = finite_flow(flow)
-    return max(float(np.percentile(np.hypot(flow[..., 0], flow[..., 1]), 99)), 1e-6)
+    speed = np.hypot(flow[..., 0], flow[..., 1])
+    moving = speed[speed > STILL_PX]
+    return float(np.percentile(moving, 90)) if len(moving) else 1.0
 
 
 def finite_flow(

@@ -60,6 +60,13 @@ def test_the_wheel_ships_the_report_s_page(wheel):
     assert pages <= shipped
 
 
+def test_the_wheel_ships_the_viewer_s_page(wheel):
+    pages = {p.name for p in (ROOT / "simgen/view/static").iterdir()}
+    shipped = {Path(name).name for name in wheel.namelist() if "simgen/view/static/" in name}
+    assert "index.html" in pages
+    assert pages == shipped
+
+
 def test_prefect_s_server_imports_under_the_pinned_fastapi(tmp_path):
     """FastAPI 0.155 and later break it at import; a fresh install must not get one of those."""
     pins = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]

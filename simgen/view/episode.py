@@ -165,6 +165,10 @@ def _loaded(row: dict, name: str, missing: Any) -> Any:
 
 def _rounded(array: np.ndarray, digits: int = DIGITS) -> list:
     """Nested lists with that many significant digits; null where there is no number."""
-    if array.ndim > 1:
-        return [_rounded(part, digits) for part in array]
-    return [float(f"{v:.{digits}g}") if np.isfinite(v) else None for v in array.tolist()]
+    values = np.asarray(array, np.float64)
+    there = np.isfinite(values)
+    size = np.abs(np.where(there & (values != 0), values, 1))
+    places = digits - 1 - np.floor(np.log10(size))
+    up, down = 10.0 ** places.clip(0, 300), 10.0 ** (-places).clip(0, 300)
+    kept = np.rint(np.where(there, values, 0) * up / down) / up * down
+    return np.where(there, kept, None).tolist()

@@ -50,7 +50,8 @@ class Index:
         catalog = read_columns(table, [name for name in table.columns if name not in LONG])
         self.count = len(catalog["episode_id"])
         self.ids = catalog["episode_id"]
-        self.texts = [catalog[name] for name in TEXTS]
+        self.captions = catalog["caption_short"]
+        self.texts = [pc.utf8_lower(catalog[name].fill_null("")) for name in TEXTS]
         self.groups = catalog["group"]
         columns = {
             name: _column(column)
@@ -94,7 +95,7 @@ class Index:
         taken = {
             key: self.columns[key].take(wanted).to_pylist() for key in shown if key in self.columns
         }
-        captions = self.texts[0].take(wanted).to_pylist()
+        captions = self.captions.take(wanted).to_pylist()
         rate = self.columns["frame_rate_hz"].take(wanted).to_pylist()
         rows = []
         for n, name in enumerate(self.ids.take(wanted).to_pylist()):
@@ -144,7 +145,9 @@ def _laid_out(name: str, texts: list[str | None]) -> dict[str, pa.Array]:
     for row, text in enumerate(texts):
         if text:
             for key, value in json.loads(text).items():
-                columns.setdefault(key, [None] * len(texts))[row] = value
+                if key not in columns:
+                    columns[key] = [None] * len(texts)
+                columns[key][row] = value
     if name == "twin" and columns:
         columns["kind"] = [kind or "original" for kind in columns["kind"]]
         columns.pop("possible", None)  # a column of its own

@@ -69,7 +69,11 @@ def parse(text: str, fields: Mapping[str, Field]) -> Query:
 
 def find(index: Index, query: Query) -> pa.Array:
     """Places in the catalog of all that the query asks for, in its order (int64)."""
-    found = _all_of(list(_masks(index, query).values()), index.count)
+    return _ordered(index, query, _masks(index, query))
+
+
+def _ordered(index: Index, query: Query, masks: Mapping[str, pa.Array]) -> pa.Array:
+    found = _all_of(list(masks.values()), index.count)
     places = pc.indices_nonzero(found).cast(pa.int64())
     if not query.sort:
         return places
@@ -80,20 +84,20 @@ def find(index: Index, query: Query) -> pa.Array:
 
 def page(index: Index, query: Query) -> dict[str, Any]:
     """One page: how many there are, its rows, and what else could be filtered by."""
-    places = find(index, query)
+    masks = _masks(index, query)
+    places = _ordered(index, query, masks)
     shown = places[query.offset : query.offset + query.limit]
     rows = index.rows(shown.to_pylist())
     if query.sort:
         values = index.columns[query.sort.removeprefix("-")].take(shown).to_pylist()
         rows = [row | {"value": value} for row, value in zip(rows, values, strict=True)]
     return {
-        "total": len(places), "offset": query.offset, "rows": rows, "facets": facets(index, query),
+        "total": len(places), "offset": query.offset, "rows": rows, "facets": facets(index, masks),
     }  # fmt: skip
 
 
-def facets(index: Index, query: Query) -> dict[str, dict[str, int]]:
-    """Episodes for each value of each category, under all other filters."""
-    masks = _masks(index, query)
+def facets(index: Index, masks: Mapping[str, pa.Array]) -> dict[str, dict[str, int]]:
+    """Episodes for each value of each category, under all filters but its own."""
     counts = {}
     for key, known in index.fields.items():
         if known.kind == "category" and len(known.values) > 1:
@@ -110,7 +114,7 @@ def _masks(index: Index, query: Query) -> dict[str, pa.Array]:
     for word in query.words:
         found = pc.equal(pc.utf8_lower(index.ids), word)
         for text in index.texts:
-            found = pc.or_(found, pc.match_substring(text, word, ignore_case=True).fill_null(False))
+            found = pc.or_(found, pc.match_substring(text, word))
         masks[f"text {word}"] = found
     for key, values in query.among.items():
         masks[key] = pc.is_in(index.columns[key], value_set=pa.array(values, pa.string()))

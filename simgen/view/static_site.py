@@ -57,7 +57,7 @@ def _table(dataset: Dataset, index: Index, places: list[int]) -> dict:
     texts = [text.take(places).to_pylist() for text in index.texts]
     return pages.dataset_facts(dataset, index) | {
         "rows": index.rows(places),
-        "texts": [" ".join(t or "" for t in told).lower() for told in zip(*texts, strict=True)],
+        "texts": [" ".join(told) for told in zip(*texts, strict=True)],
         "columns": {key: column.take(places).to_pylist() for key, column in index.columns.items()},
     }
 

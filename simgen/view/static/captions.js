@@ -1,19 +1,21 @@
 "use strict";
 // The captions; each clause shows the claims it makes, the stored facts, and what they are about.
 (() => {
-  const { el, figure, words } = physreel;
+  const { el, figure, named, words } = physreel;
   const TITLES = { short: "Short", dense: "Dense", timeline: "Timeline", false: "False on purpose" };
   const RELATIONS = { is: "is", near: "near", at_least: "at least", at_most: "at most", below: "below" };
 
   function claimLine(claim) {
-    const parts = claim.path.split(".");
-    const said = `${RELATIONS[claim.relation]} ${typeof claim.said === "string" ? words(claim.said) : figure(claim.said)}`
-      + (claim.within ? ` ± ${figure(claim.within)}` : "");
+    const counted = claim.path.startsWith("number of ");
+    const parts = counted ? [] : claim.path.split(".");
+    const { label, unit } = counted ? { label: claim.path, unit: "" } : named(claim.path);
+    const told = (value) => (typeof value === "string" ? words(value) : figure(value, unit));
+    const said = `${RELATIONS[claim.relation]} ${told(claim.said)}${claim.within ? ` ± ${figure(claim.within)}` : ""}`;
     return el("tr", { className: claim.holds ? "" : "wrong" },
       el("td", null, el("i", { ariaLabel: claim.holds ? "holds" : "does not hold" }, claim.holds ? "✓" : "✕")),
-      el("td", null, el("span", { className: "path" }, parts.slice(0, -1).map(words).join(" › "), parts.length > 1 ? " › " : ""), words(parts.at(-1))),
+      el("td", null, el("span", { className: "path" }, parts.slice(0, -1).map((part) => `${words(part)} › `)), label),
       el("td", null, said),
-      el("td", null, claim.fact === null ? "no such fact" : typeof claim.fact === "string" ? words(claim.fact) : figure(claim.fact)));
+      el("td", null, claim.fact === null ? "no such fact" : told(claim.fact)));
   }
 
   physreel.Captions = class {
@@ -63,6 +65,7 @@
       node.ariaPressed = "true";
       node.classList.add("pinned");
       this.panel.classList.add("pinned");
+      this.panel.classList.toggle("afar", Boolean(node.closest(".title"))); // the panel stands below
       this.onlight(clause.evidence, true);
     }
 
@@ -83,7 +86,7 @@
     }
 
     explain() {
-      this.panel.classList.remove("pinned");
+      this.panel.classList.remove("pinned", "afar");
       this.panel.replaceChildren(el("p", { className: "hint" }, this.episode.clauses.length
         ? "Point at a clause to see what it claims, what is stored, and where in the clip it is. Click to keep it and go there."
         : "This caption has no clauses: nothing vouches for it."));

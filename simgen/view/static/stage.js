@@ -59,7 +59,7 @@
     }
 
     draw(frame) {
-      for (const view of this.views) view.sheets.draw(view.context, frame);
+      for (const view of this.views) view.drawn = view.sheets.draw(view.context, frame) || view.drawn;
       this.mark(frame);
       this.read();
     }
@@ -91,15 +91,16 @@
         const label = this.labels.get(colours[4 * at] << 16 | colours[4 * at + 1] << 8 | colours[4 * at + 2]);
         inside[at] = wanted.has(label) ? 1 : 0;
       }
-      const outline = new ImageData(width, height);
+      const [light, dark] = [new ImageData(width, height), new ImageData(width, height)];
       for (let at = 0; at < inside.length; at++) {
         if (inside[at]) continue;
         const x = at % width;
         if (x > 0 && inside[at - 1] || x < width - 1 && inside[at + 1] || inside[at - width] || inside[at + width]) {
-          outline.data.set([255, 255, 255, 255], 4 * at);
+          light.data.set([255, 255, 255, 255], 4 * at);
+          dark.data.set([30, 30, 34, 255], 4 * at); // what stands still has a white flow
         }
       }
-      for (const { over } of this.views) over.putImageData(outline, 0, 0);
+      for (const { over, channel } of this.views) over.putImageData(channel.endsWith("flow") ? dark : light, 0, 0);
     }
 
     rings(rows, frame) {
@@ -136,7 +137,7 @@
         const colours = this.pixels(view.channel);
         if (!colours) return;
         const at = 4 * (y * width + x);
-        view.value.textContent = this.meant(view.channel, colours.slice(at, at + 3)) ?? "";
+        view.value.textContent = (view.drawn && this.meant(view.channel, colours.slice(at, at + 3))) || "";
         view.over.fillStyle = "rgba(255,255,255,.55)";
         view.over.fillRect(x, 0, 1, Math.max(0, y - 2));
         view.over.fillRect(x, y + 3, 1, view.canvas.height);
@@ -153,7 +154,7 @@
         const label = this.labels.get(red << 16 | green << 8 | blue);
         return label ? this.episode.bodies[label - 1]?.name.replaceAll("_", " ") : "sky";
       }
-      if (channel === "normals") return [red, green, blue].map((c) => (c / 127.5 - 1).toFixed(1)).join(" ").replaceAll("-", "−");
+      if (channel === "normals") return [red, green, blue].map((c) => (Math.round(c / 12.75 - 10) / 10 + 0).toFixed(1)).join(" ").replaceAll("-", "−");
       if (channel === "depth" && ends) {
         if (red === 255 && green === 255) return "sky";
         const share = (red - 40) / 210;
