@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from simgen.cameras import Shot, rotation_matrix
+from simgen.cameras import Shot, project, rotation_matrix
 from simgen.changeable import bound, changeable, moving
 from simgen.delays import released_later
 from simgen.families import family
@@ -23,9 +23,11 @@ from simgen.masses import mass_properties
 from simgen.motion import PARKED_M, Change, Motion, SimulationError, centre_velocity
 from simgen.recipe import TwinRecipe, Video
 from simgen.scene import Body, Scene
+from simgen.truth import inside_picture
 
 BOUNCE_S = 0.1  # a touch that is shorter is a bounce
 APART_M, APART_RAD = 1e-3, 0.01  # poses that differ by more can be seen to
+SHOWN_PX = 3.0  # a thing that is elsewhere by as much is seen to be, side by side
 TRIES = 8  # draws of a change before the twin is given up
 NONE = (1.0, 1.0)  # a factor that asks for no change: a twin to compare others with
 
@@ -42,7 +44,8 @@ def changed(
 ) -> tuple[Scene, Motion, Change]:
     """The twin's scene and motion, and what was changed.
 
-    A physical change is drawn anew, body and time, until it shows and the cameras can film it.
+    A physical change is drawn anew, body and time, until people see it and the cameras can film
+    it; of those that only can be measured, the largest is taken.
 
     Args:
         scene, motion, shots: The original's; the twin is filmed by the same cameras.
@@ -54,7 +57,7 @@ def changed(
     if not twin.possible:
         made, moved, fields = spliced(scene, motion, shots, twin, engine, rng, video)
         return made, moved, measured(scene, motion, moved, Change(**fields, possible=False))
-    reason = ""
+    reason, found = "", {}
     for _ in range(TRIES):
         try:
             if twin.change == "release":
@@ -66,8 +69,14 @@ def changed(
             continue
         change = measured(scene, motion, moved, change)
         reason = unshown(scene, change, twin) or unfilmed(made, moved, shots, change, video)
-        if not reason:
-            return made, moved, change
+        if reason:
+            continue
+        far_px = moved_px(motion, moved, shots, video)
+        found.setdefault(far_px, (made, moved, change))
+        if far_px >= SHOWN_PX or twin.factor == NONE:
+            break
+    if found:
+        return found[max(found)]
     raise SimulationError(reason if reason.startswith("twin: ") else f"twin: {reason}")
 
 
@@ -81,6 +90,20 @@ def measured(scene: Scene, motion: Motion, moved: Motion, change: Change) -> Cha
         others_diverge_frame=first_apart(motion, moved, others),
         diverges_1mm_frame=first_apart(motion, moved, everything, much=True),
     )
+
+
+def moved_px(motion: Motion, moved: Motion, shots: tuple[Shot, ...], video: Video) -> float:
+    """Farthest that a body of the original's picture is elsewhere in the twin's, pixels."""
+    far = 0.0
+    for shot in shots:
+        rows = slice(shot.first_frame, shot.first_frame + shot.frames)
+        here, _ = project(motion.centre_of_mass[rows], shot.cameras)
+        there, _ = project(moved.centre_of_mass[rows], shot.cameras)
+        away = np.linalg.norm(here - there, axis=-1)[
+            inside_picture(here, video.height, video.width)
+        ]
+        far = max(far, float(np.nan_to_num(away, nan=0.0).max(initial=0.0)))
+    return far
 
 
 def unshown(scene: Scene, change: Change, twin: TwinRecipe) -> str:

@@ -21,7 +21,7 @@ from simgen.motion import Change, Motion, SimulationError, absent
 from simgen.recipe import Recipe, RecipeError, load
 from simgen.store.arrays import stored_arrays
 from simgen.store.layout import array_specs
-from simgen.twins import changed
+from simgen.twins import SHOWN_PX, changed
 
 SMALL = {"frames": 40, "frame_rate_hz": 24.0, "height": 48, "width": 48}
 
@@ -149,6 +149,15 @@ def test_another_mass_is_given_where_something_is_hit(balls):
     late = touch[touch["end_s"] > mass.change.frame / 24]
     met = [{int(t["body_a"]), int(t["body_b"])} for t in late]
     assert any(row in pair and pair <= free for pair in met)
+
+
+def test_a_change_is_drawn_until_people_see_it():
+    changes = [{"change": "mass", "factor": [3.0, 6.0], "at": [0.1, 0.3]}]
+    made = recipe("bouncing_balls", "mujoco", changes, parameters={"bodies": [5, 6]})
+    for number in range(3):
+        original, twin = group(made, number)
+        one, other = (clip.truth.track for clip in (original, twin))
+        assert np.nanmax(np.abs(one - other)) > SHOWN_PX / 2
 
 
 def test_a_mass_that_nothing_feels_is_refused(tmp_path):
