@@ -32,6 +32,8 @@ class LockedError(RuntimeError):
 def lock(out: Objects) -> Iterator[None]:
     """Hold the dataset for writing. A dead holder's lock is free: the kernel drops it.
 
+    What a dead holder left then lasts, for the work of this one builds upon it.
+
     Object stores have no such lock and need none: builders of one recipe write the same bytes to
     the same keys (see claim), and of two commits of a version the second fails.
 
@@ -55,6 +57,7 @@ def lock(out: Objects) -> Iterator[None]:
             ) from None
         os.ftruncate(handle, 0)
         os.write(handle, str(os.getpid()).encode())
+        out.settle()
         yield
     finally:
         os.close(handle)

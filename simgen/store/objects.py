@@ -106,8 +106,7 @@ class LocalObjects:
     def create(self, key: str, data: bytes) -> bool:
         with self._arriving({key: data}) as waiting:
             folders = self._make_folders([key])
-            # A writer that was killed may have renamed without waiting for the disk
-            self._settle()
+            self.settle()
             try:
                 os.link(waiting[key], self.path / key)  # unlike a rename, refuses to replace
                 created = True
@@ -196,8 +195,11 @@ class LocalObjects:
                 folder = folder.parent
         return changed
 
-    def _settle(self) -> None:
-        """Wait until every folder of the dataset, and its own place, is on the disk."""
+    def settle(self) -> None:
+        """Wait until every folder of the dataset, and its own place, is on the disk.
+
+        A writer that was killed may have renamed what it did not wait for.
+        """
         workshop = self.path / Path(self.TEMPORARY).parent
         folders = []
         for folder, below, _ in os.walk(self.path):

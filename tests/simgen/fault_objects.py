@@ -80,11 +80,14 @@ class Faults:
         with mock.patch.multiple(obstore, put=put, delete=delete):
             yield self
 
+    def holds(self, path: Path | None) -> bool:
+        return path is not None and (path == self.root or self.root in path.parents)
+
     def _wrap(self, name: str, real: Any) -> Any:
         def wrapped(first: Any, *more: Any, **options: Any) -> Any:
             path = self._path(first, options.get("dir_fd"))
-            inside = path is not None and (path == self.root or self.root in path.parents)
-            if not inside and not (name == "fsync" and path == self.root.parent):
+            around = name in ("open", "close", "fsync") and path == self.root.parent
+            if not around and not self.holds(path):
                 return real(first, *more, **options)
             if name == "close":
                 del self._paths[first]
@@ -140,10 +143,8 @@ def _audit(event: str, arguments: tuple) -> None:
         folder = {"os.remove": 1, "os.rmdir": 1, "os.mkdir": 2}.get(event)
         handle = arguments[folder] if folder else -1
         path = faults._path(given, handle if handle != -1 else None) if given is not None else None
-        inside = path is not None and (path == faults.root or faults.root in path.parents)
-        if event == "open" and not arguments[2] & WRITING:
-            inside = False
-        if inside:
+        changes = event != "open" or arguments[2] & WRITING
+        if changes and faults.holds(path):
             faults.seen_by_python.append(event.removeprefix("os."))
 
 
