@@ -113,6 +113,18 @@ def test_buckets_come_by_their_share_or_evenly(opened: Dataset):
     assert Counter(even.draw(step).bucket for step in range(60)) == {WIDE: 30, TALL: 30}
 
 
+def test_the_example_in_the_format_s_documentation_runs(finished: Path, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
+    section = page.split("## Reading\n")[1].split("\n## ")[0]
+    code = section.split("```python\n")[1].split("```")[0]
+    names: dict = {}
+    exec(code.replace("NAME.zarr", str(finished)), names)
+    assert names["batch"]["rgb"].shape[:2] == (2, 4)
+    assert names["frames"].shape[0] == 4
+    assert names["saved"]["step"] == 1
+    assert names["found"].episode_ids[0] in capsys.readouterr().out
+
+
 def test_ranks_share_each_batch(opened: Dataset):
     whole = opened.windows(4, batch=4).read(3)["rgb"]
     parts = [opened.windows(4, batch=4, rank=r, ranks=2).read(3)["rgb"] for r in range(2)]
