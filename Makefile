@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+TESTABLE := $(VENV)/.testable
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 --editable
 
 .PHONY: help install demo test test-all bench bench-peers clean
 
@@ -15,25 +17,29 @@ help: ## this list
 install: $(INSTALLED) ## make .venv with physreel and everything it needs (once)
 
 # torch is named by its exact version, so that pip takes a CPU build where it is offered one.
-# LeRobot reads an export back in a test; its robots' and policies' packages stay away.
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "physreel needs Python 3.11 or newer; try: make install PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 --editable '.[dev]'
+	$(PIP) '.[flows,export]'
+	@touch $@
+
+# LeRobot reads an export back in a test; its robots' and policies' packages stay away.
+$(TESTABLE): $(INSTALLED)
+	$(PIP) '.[dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps lerobot==0.4.4
 	@touch $@
 
 demo: $(INSTALLED) ## build a small dataset, train a model on it and judge it (15 minutes on 2 cores)
 	$(BIN)/python flows/pipeline.py datasets/demo/recipe.toml --out out/demo
 
-test: $(INSTALLED) ## run the tests (the long ones: make test-all); needs no GPU and no OpenGL
+test: $(TESTABLE) ## run the tests (the long ones: make test-all); needs no GPU and no OpenGL
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m 'not slow'
 
-test-all: $(INSTALLED) ## run the long tests too: 64 episodes of every family
+test-all: $(TESTABLE) ## run the long tests too: 64 episodes of every family
 	$(BIN)/python -m pytest --numprocesses 2 --dist load
 
-bench: $(INSTALLED) ## measure rendering, building and storing beside the peers, one JSON line each
+bench: $(TESTABLE) ## measure rendering, building and storing beside the peers, one JSON line each
 	$(BIN)/python benchmarks/render.py
 	$(BIN)/python benchmarks/build.py
 	$(BIN)/python benchmarks/scenes.py
@@ -43,8 +49,8 @@ bench: $(INSTALLED) ## measure rendering, building and storing beside the peers,
 	$(BIN)/python benchmarks/scale.py
 
 # Two of them alone: they ask for a torchvision, and so for another torch, and use none of it.
-bench-peers: $(INSTALLED) ## install what the benchmark of reading compares with
-	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 --editable '.[bench]'
+bench-peers: $(TESTABLE) ## install what the benchmark of reading compares with
+	$(PIP) '.[bench]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps \
 	  mosaicml-streaming==0.13.0 litdata==0.2.76
 
