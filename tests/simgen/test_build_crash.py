@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -232,3 +233,18 @@ def test_deaths_are_counted_by_what_was_in_hand(tmp_path: Path):
     with attempts.attempt():
         attempts.enter("3")
     assert attempts.deaths() == {}
+
+
+@pytest.mark.slow
+def test_a_hundred_random_kills():
+    """Of parents, workers and whole groups; a few minutes."""
+    script = Path(__file__).with_name("kill_run.py")
+    done = subprocess.run(
+        [sys.executable, str(script), "100", "0"], env=environment(),
+        capture_output=True, text=True, timeout=3000, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert told["wrong"] == 0
+    assert told["kills"] >= 100
+    assert min(told[victim] for victim in ("parent", "worker", "group")) > 5
