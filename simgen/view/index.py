@@ -17,13 +17,16 @@ from simgen.view.pictures import sheets_of, size_of, thumb_of
 
 JSON_COLUMNS = ("parameters", "margins", "quality", "twin")
 TEXTS = ("caption_short", "caption_dense")
-LONG = {"clauses", "bodies", "hashes", "caption_timeline", "caption_false", "actions"}  # not read
+LONG = {  # not read
+    "clauses", "bodies", "hashes", "caption_timeline", "caption_false", "actions", "views",
+    "wordings",
+}  # fmt: skip
 # what nobody sorts by: the same in every row, or only a reader's business
 LEFT_OUT = {
     *JSON_COLUMNS, *TEXTS, "episode_id", "seed", "row", "group", "shots", "state_size", "channels",
     "content_hash", "simgen_version", "engine_version", "cpu",
 }  # fmt: skip
-VALUES_MAX = 60  # of a category; more are text, for the search
+VALUES_MAX, LETTERS_MAX = 60, 60  # of a category; what has more is text, not a choice
 BINS = 24
 GROUPS = ("episode", "events", "margins", "parameters", "twin", "quality")
 
@@ -205,6 +208,8 @@ def _field(key: str, column: pa.Array) -> Field | None:
         if not 0 < len(counts) <= VALUES_MAX:
             return None
         ranked = sorted(counts.to_pylist(), key=lambda item: (-item["counts"], item["values"]))
+        if max(len(item["values"]) for item in ranked) > LETTERS_MAX:
+            return None
         return Field(key, group, "category", tuple(item["values"] for item in ranked))
     found = np.asarray(column.drop_null())
     if not len(found):
