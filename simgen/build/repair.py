@@ -97,7 +97,8 @@ class _Repair:
         for version in self.found.values():
             self._tables(version, ("removed",), "from its copy")
         with self._keeping("zarr.json"):
-            self._write(mending.metadata(self.out, newest), "from the table of metadata")
+            files = mending.metadata(self.out, newest, leave=self._ahead(newest))
+            self._write(files, "from the table of metadata")
         for version in self.found.values():
             self._tables(version, ("metadata",), "from the metadata")
             self._tables(version, ("parts",), "from the markers")
@@ -203,10 +204,22 @@ class _Repair:
 
     def _strays(self, newest: Version) -> None:
         """Metadata that no version names would show readers arrays that are none."""
+        ahead = self._ahead(newest)
         for key in self.out.list():
-            if key.endswith("zarr.json") and key not in newest.metadata:
+            if key.endswith("zarr.json") and key not in {*newest.metadata, *ahead}:
                 self.out.delete([key])
                 self.mended.append(Mended(key, "deleted, for no version names it", 0))
+
+    def _ahead(self, newest: Version) -> set[str]:
+        """Metadata of a commit that did not come: no damage, and no version's either."""
+        other = [
+            key
+            for key in self.out.list()
+            if key.endswith("zarr.json")
+            and (told := newest.metadata.get(key, {"bytes": -1, "xxh3": ""}))
+            and mending.difference(self.out, key, told)
+        ]
+        return {key for key in other if mending.is_ahead(self.out, key, self.found.values())}
 
     def _stats(self, version: Version) -> None:
         key = layout.stats_path(version.version)

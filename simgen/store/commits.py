@@ -150,10 +150,11 @@ def removed_ids(out: Objects, version: Version) -> Collection[str]:
 
 
 def write_missing(out: Objects, files: Mapping[str, bytes]) -> None:
-    """Write what is not there with just these bytes; metadata last."""
+    """Write what is not there with just these bytes; metadata when the rest is there."""
     wrong = {key: data for key, data in files.items() if not holds(out, key, data)}
-    if wrong:
-        out.put(wrong)
+    for last in (False, True):
+        if now := {k: data for k, data in wrong.items() if k.endswith("zarr.json") == last}:
+            out.put(now)
 
 
 def holds(out: Objects, key: str, data: bytes) -> bool:

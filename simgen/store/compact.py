@@ -8,14 +8,16 @@ it was.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from simgen.store import commits, layout, metadata, squeeze, versions
+from simgen.store import commits, layout, mending, squeeze, versions
 from simgen.store.objects import Objects
 from simgen.store.versions import ConflictError, RequestError, Version
 
+BUCKET = re.compile(r"t\d+_\d+x\d+")
 FOLDERS = (layout.PARTS, layout.TABLES, layout.STATS)  # beside the buckets
 
 
@@ -56,6 +58,7 @@ def compact(place: str | Path, *, keep: int | None = None, dry_run: bool = False
         raise RequestError(f"cannot keep {keep} versions; keep 1 or more")
     with commits.committing(place, dry_run=dry_run) as (out, newest):
         living = [versions.read(out, number) for number in versions.numbers(out)]
+        commits.write_missing(out, mending.metadata(out, newest))  # as no commit came
         swept = _sweep(out, living)  # first, for leftovers may lie where new parts go
         found = squeeze.find(out, newest, living if keep is None else living[-keep:])
         moved_bytes = 0
@@ -119,8 +122,8 @@ def _named(out: Objects, living: Iterable[Version]) -> set[str]:
 
 def _sweep(out: Objects, living: list[Version]) -> dict[str, int]:
     """Delete what those versions do not name: keys and their bytes."""
-    named, buckets = _named(out, living), set(metadata.lengths(out))
-    swept = {k: n for k, n in out.list().items() if k not in named and _ours(k, buckets)}
+    named = _named(out, living)
+    swept = {k: n for k, n in out.list().items() if k not in named and _ours(k)}
     if swept:
         if versions.numbers(out)[-1] != living[-1].version:
             raise ConflictError(
@@ -130,10 +133,10 @@ def _sweep(out: Objects, living: list[Version]) -> dict[str, int]:
     return swept
 
 
-def _ours(key: str, buckets: Collection[str]) -> bool:
+def _ours(key: str) -> bool:
     """Whether it is of a kind that physreel writes: nothing else is ever deleted."""
     first, _, rest = key.partition("/")
-    return bool(rest) and not key.endswith("zarr.json") and first in {*FOLDERS, *buckets}
+    return bool(rest) and (first in FOLDERS or BUCKET.fullmatch(first) is not None)
 
 
 def held(out: Objects, old: list[Version], staying: list[Version]) -> int:

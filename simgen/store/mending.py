@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from simgen.recipe import Recipe
 from simgen.store import catalog, commits, layout, versions, writer
@@ -99,13 +100,19 @@ def removed_copy(out: Objects, version: Version, files: dict[str, bytes]) -> dic
     return {copy: files.get(told["key"]) or out.get(told["key"])}
 
 
-def metadata(out: Objects, version: Version) -> dict[str, bytes]:
+def metadata(out: Objects, version: Version, *, leave: Collection[str] = ()) -> dict[str, bytes]:
     """Objects of the newest version's metadata that are not as published, made again.
 
+    Args:
+        leave: Keys to leave as they are.
     Raises:
         IntegrityError: As tables().
     """
-    wrong = [key for key, told in version.metadata.items() if difference(out, key, told)]
+    wrong = [
+        key
+        for key, told in version.metadata.items()
+        if key not in leave and difference(out, key, told)
+    ]
     if not wrong:
         return {}
     entry = version.tables["metadata"]
@@ -126,6 +133,21 @@ def require_same(version: Version, key: str, data: bytes, told: dict) -> None:
     other = [f"{k} {v}" for k, v in version.libraries.items() if here.get(k) != v]
     why = f"it was written with {', '.join(other)}: install that" if other else "no reason known"
     raise IntegrityError(f"{key}, made again, has other bytes than were published ({why})")
+
+
+def is_ahead(out: Objects, key: str, found: Iterable[Version]) -> bool:
+    """Whether a zarr.json is that of a commit which did not come: its table is there already.
+
+    Readers of what is committed do not notice: arrays have only become longer.
+    """
+    named = {version.tables["metadata"]["key"] for version in found}
+    for table in out.list(layout.table_path("metadata", "").removesuffix(".parquet")):
+        data = out.get(table)
+        if table not in named and table == layout.table_path("metadata", writer.digest(data)):
+            rows = pq.read_table(pa.BufferReader(data), use_threads=False).to_pylist()
+            if any(row["key"] == key and row["data"] == out.get(key) for row in rows):
+                return True
+    return False
 
 
 def _stored(out: Objects, markers: Iterable[str]) -> Iterator[tuple[str, bytes, dict]]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from simgen.store import layout, metadata, versions, writer
+from simgen.store import layout, metadata, stats, versions
+from simgen.store.checked import Checked
 from simgen.store.layout import ArraySpec
 from simgen.store.objects import Objects, objects_at
 from simgen.store.query import Selection, find
@@ -99,6 +100,7 @@ class Dataset:
         self._tables: dict[str, Table] = {}
         self._place = lru_cache(maxsize=PLACES_KEPT)(self._find)
         self._shard = lru_cache(maxsize=SHARDS_OPEN)(self._open_shard)
+        self._checked = Checked(objects, version)
 
     @property
     def url(self) -> str:
@@ -127,6 +129,15 @@ class Dataset:
     def quarantine(self) -> pa.Table:
         """A row an episode that was rejected."""
         return self._table("quarantine")
+
+    def stats(self) -> dict:
+        """Statistics of every channel, as `simgen stats` stored them.
+
+        Raises:
+            RequestError: It has not been run for this version.
+            IntegrityError: They are damaged.
+        """
+        return stats.read(self.objects, self.version)
 
     def table(self, name: str) -> Table:
         """catalog, events or quarantine, to be read in pieces: what a million episodes need.
@@ -250,6 +261,8 @@ class Dataset:
     def specs(self, bucket: str) -> dict[str, ArraySpec]:
         """A bucket's arrays by name."""
         if bucket not in self._groups:
+            if self.verify_on_read:
+                self._checked.require_metadata(f"{bucket}/zarr.json")
             self._groups[bucket] = metadata.stored_specs(self.objects, bucket)
         return self._groups[bucket]
 
@@ -257,13 +270,7 @@ class Dataset:
         spec = self.specs(bucket)[channel]
         key = layout.shard_path(bucket, spec, number)
         if self.verify_on_read:
-            marker = json.loads(self.objects.get(layout.marker_path(bucket, number)))
-            try:
-                intact = writer.describe(self.objects.get(key)) == marker["objects"][key]
-            except FileNotFoundError:
-                intact = False
-            if not intact:
-                raise IntegrityError(f"object {key} is not the one that was committed")
+            self._checked.require(layout.marker_path(bucket, number), key)
         return Shard(self.objects, key, spec, self._rows_per_part)
 
     def _table(self, name: str) -> pa.Table:

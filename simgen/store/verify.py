@@ -71,7 +71,8 @@ def verify(
     found, wrong = versions.survey(out)
     told, newest = _chosen(out, found, version), found[max(found)] if found else None
     problems = [Problem(damage.key, damage.what) for damage in wrong]
-    problems += _check_published(out, told, newest)
+    problems += _check_published(out, told)
+    problems += _check_metadata(out, newest, found)
     damaged = {problem.key for problem in problems}
     dataset = reader.Dataset(out, mending.attributes(out, newest), told)
     totals = audit.Totals()
@@ -121,24 +122,34 @@ def _each(check: Callable[[dict], PartCheck], rows: list[dict], threads: int) ->
             yield future.result()
 
 
-def _check_published(out: Objects, told: Version, newest: Version) -> Iterator[Problem]:
-    """Tables and statistics of the version, and metadata, which is the newest version's."""
+def _check_published(out: Objects, told: Version) -> Iterator[Problem]:
+    """Tables and statistics of the version."""
     entries = [(entry["key"], entry) for entry in told.tables.values()]
     if told.removed:
         entries.append((layout.copy_path(told.tables["removed"]["key"]), told.tables["removed"]))
     for key, entry in entries:
         if what := mending.difference(out, key, entry):
             yield Problem(key, what)
-    for key, entry in newest.metadata.items():
-        if what := mending.difference(out, key, entry):
-            yield Problem(key, what, array=key.split("/")[1] if key.count("/") == 2 else "")
-    for key in out.list():
-        if key.endswith("zarr.json") and key not in newest.metadata:
-            yield Problem(key, "is no metadata of the published dataset")
     try:
         stats.stored(out, told)
     except IntegrityError:
         yield Problem(layout.stats_path(told.version), "has other bytes than were written")
+
+
+def _check_metadata(out: Objects, newest: Version, found: dict[int, Version]) -> Iterator[Problem]:
+    """Metadata, which is the newest version's, or already that of a commit that did not come."""
+    wrong = {
+        key: what
+        for key, entry in newest.metadata.items()
+        if (what := mending.difference(out, key, entry))
+    }
+    for key in out.list():
+        if key.endswith("zarr.json") and key not in newest.metadata:
+            wrong[key] = "is no metadata of the published dataset"
+    for key, what in wrong.items():
+        missing = out.size(key) is None
+        if missing or not mending.is_ahead(out, key, found.values()):
+            yield Problem(key, what, array=key.split("/")[1] if key.count("/") == 2 else "")
 
 
 def _drawn(dataset: reader.Dataset, sample: float) -> tuple[str, ...]:
