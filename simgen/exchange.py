@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.util import find_spec
 
-PACKAGES = {"av": "av", "rerun": "rerun-sdk"}  # of the extra `export`, by the module's name
+PACKAGES = {"av": ("av", "export"), "rerun": ("rerun-sdk", "rerun")}  # and the extra that has it
 
 
 class ExchangeError(ValueError):
@@ -15,4 +15,5 @@ class ExchangeError(ValueError):
 def require(modules: Iterable[str], what: str) -> None:
     """Raise ExchangeError, with what to install, unless those modules are there."""
     if lacking := [name for name in modules if find_spec(name) is None]:
-        raise ExchangeError(f"{what} needs {PACKAGES[lacking[0]]}: pip install 'physreel[export]'")
+        package, extra = PACKAGES[lacking[0]]
+        raise ExchangeError(f"{what} needs {package}: pip install 'physreel[{extra}]'")
