@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from simgen.commands.add import add
+from simgen.commands.backfill import backfill
 from simgen.commands.compact import compact
 from simgen.commands.export import export
 from simgen.commands.importing import import_clips
@@ -144,10 +145,11 @@ def plan(
         "bytes_needed": planned.bytes_needed, "free_bytes": planned.free_bytes,
         "cpu_seconds": sum(part.seconds for part in planned.todo),
     }  # fmt: skip
+    free = planned.free_bytes
     text = (
         f"{facts['out']}: {facts['todo']} of {facts['parts']} parts to make, about "
-        f"{facts['bytes_needed'] / 1e6:.0f} MB and {facts['cpu_seconds']:.0f} CPU seconds; "
-        f"{facts['free_bytes'] / 1e9:.1f} GB free"
+        f"{facts['bytes_needed'] / 1e6:.0f} MB and {facts['cpu_seconds']:.0f} CPU seconds"
+        + ("" if free is None else f"; {free / 1e9:.1f} GB free")
     )
     say(facts, text, as_json)
 
@@ -258,7 +260,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 for command in (
-    verify, repair, stats, view, export, add, remove, restore, versions, expire, compact,
+    verify, repair, stats, view, export, add, remove, restore, backfill, versions, expire, compact,
 ):  # fmt: skip
     app.command()(command)
 app.command("import")(import_clips)

@@ -87,6 +87,29 @@ def test_workers_build_what_a_folder_would_hold(whole: Path, url: str):
             np.testing.assert_array_equal(dataset.read(name, channel), copy.read(name, channel))
 
 
+def test_the_command_line_takes_urls(url: str, tmp_path: Path, capsys: pytest.CaptureFixture):
+    from simgen.cli import app, exit_code
+    from simgen.terminal import run as run_app
+
+    def run(*arguments: str) -> tuple[int, str]:
+        code = run_app(app, "simgen", arguments, exit_code)
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    path = tmp_path / "recipe.toml"
+    path.write_text('name = "few"\nepisodes = 6\n[[scene]]\nfamily = "bouncing_balls"\n')
+    code, said = run("plan", str(path), url)
+    assert code == 0, said
+    assert f"{url}: 1 of 1 parts to make" in said
+    assert "GB free" not in said
+    build(few(), url, workers=1, make=make)
+    assert f"{url} version 1 is complete: 4 episodes" in run("verify", url)[1]
+    assert run("inspect", url)[0] == 0
+    code, said = run("verify", "s3://nobody/x.zarr")
+    assert code != 0
+    assert "nobody" in said
+
+
 def test_damage_is_named(whole: Path, url: str):
     objects = objects_at(url)
     base = local(whole)

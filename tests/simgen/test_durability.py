@@ -100,7 +100,7 @@ def test_nor_by_a_writer_that_goes_on_after_a_kill(tmp_path: Path):
     """What the killed one renamed and did not sync is seen, and would be lost."""
     whole = record(tmp_path / "whole.zarr", first_build)
     renames = [n for n, op in enumerate(whole) if op.name in ("replace", "link")]
-    for stop_at in [*(n + 1 for n in renames[::25]), renames[-1] + 1, len(whole) - 1]:
+    for stop_at in [*(n + 1 for n in renames[::40]), renames[-1] + 1, len(whole) - 1]:
         disk = Disk(tmp_path / f"{stop_at}.zarr")
         killed = record(disk.root, first_build, stop_at)
         for operation in killed[:-1]:  # the last did not happen
