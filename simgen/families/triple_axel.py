@@ -19,10 +19,9 @@ from simgen.families.athlete import (
     quaternion_of,
 )
 from simgen.families.high_bar import HAIRS, SKINS
-from simgen.families.landing import UPRIGHT_RAD
 from simgen.families.objects import PALETTE, Amount, Share, Size
-from simgen.families.triple_axel_routine import FREE, TAKE_OFF, Jump, Plan
-from simgen.motion import Motion
+from simgen.families.triple_axel_routine import FREE, LANDING, TAKE_OFF, Jump, Plan
+from simgen.motion import Motion, centre_velocity
 from simgen.scene import Body, Geom, Material, Scene, Vector3
 
 PHYSICS_RATE_HZ = 480.0
@@ -40,6 +39,10 @@ TURNS = "turns {turns:.1f} times in the air"
 TURNS_WANTED = 3.5
 TAKEN_OFF_S = 0.3  # touches before are of the blade that leaves
 HELD_S = 0.8
+UPRIGHT_RAD = math.radians(30)  # of the trunk of one who stands
+# From the blade's middle, along and across, a centimetre within its ends and runners: a skater is
+# righted by pressure beyond where the body tends
+SUPPORT_M = (0.12, 0.03)
 FALLEN_RAD = math.radians(65)  # of the trunk
 
 
@@ -140,8 +143,8 @@ class TripleAxel:
         """under_rotated, over_rotated: a quarter turn or more off three and a half at touchdown,
         however it ends; fell: something other than a blade came down, or the trunk leant over
         FALLEN_RAD; stepped_out: the free foot came down; off_balance: neither, but at the clip's
-        end the trunk leans over UPRIGHT_RAD; landed: nor that; unfinished: the clip ends less
-        than HELD_S after touchdown.
+        end the skater topples, see `over_m`, or the trunk leans over UPRIGHT_RAD; landed: nor
+        that; unfinished: the clip ends less than HELD_S after touchdown.
         """
         names = scene.body_names
         rows = [i for i, b in enumerate(scene.bodies) if b.object == "athlete"]
@@ -168,7 +171,8 @@ class TripleAxel:
         margins = {
             "turns": turns, "flight_s": touch_s, "height_m": float(height.max() - height[0]),
             "touchdown_tilt_deg": math.degrees(float(np.interp(touch_s, times, tilt))),
-            "held_s": over_s - touch_s,
+            "held_s": over_s - touch_s, "end_tilt_deg": math.degrees(float(tilt[-1])),
+            "over_m": over_m(scene, motion, rows, feet[LANDING]),
         }  # fmt: skip
         events = (
             {"kind": "landing", "start_s": touch_s, "body_a": names[touches["body_b"][0]],
@@ -179,7 +183,8 @@ class TripleAxel:
         elif len(others) or len(leaning):
             label = "fell"
         else:
-            standing = "landed" if tilt[-1] <= UPRIGHT_RAD else "off_balance"
+            stands = tilt[-1] <= UPRIGHT_RAD and margins["over_m"] <= 0
+            standing = "landed" if stands else "off_balance"
             label = "stepped_out" if len(free) else standing
         return Outcome(label, margins, events)
 
@@ -187,6 +192,24 @@ class TripleAxel:
         """The skater's way, from as far for a fall as for a landing."""
         torso = motion.position[:, scene.body_index("torso"), 0]
         return (0.5 * float(torso.min() + torso.max()), 0.0, 1.12), 3.6
+
+
+def over_m(scene: Scene, motion: Motion, rows: list[int], foot: int) -> float:
+    """How far outside the blade the skater tends at the clip's end, m; negative within it.
+
+    Of the capture point, where an inverted pendulum as high as the mass centre would come to rest
+    over a foot that glides on as it does now: centre + (its velocity - the foot's) sqrt(h / g)
+    (Hof 2008, the extrapolated centre of mass). Outside SUPPORT_M no pressure helps.
+    """
+    mass = np.array([scene.bodies[row].mass_kg for row in rows])
+    centre = mass @ motion.centre_of_mass[-1, rows] / mass.sum()
+    velocity = mass @ centre_velocity(motion)[-1, rows] / mass.sum() - motion.velocity[-1, foot]
+    tends = centre + velocity * math.sqrt(max(centre[2], 0.0) / -scene.gravity[2])
+    sole = motion.centre_of_mass[-1, foot]
+    turn = rotation_matrix(motion.quaternion[-1, foot])
+    along = np.array([turn[0, 0], turn[1, 0]]) / max(np.hypot(turn[0, 0], turn[1, 0]), 1e-9)
+    ahead, aside = (tends - sole)[:2] @ np.array([along, (-along[1], along[0])]).T
+    return float(max(abs(ahead) - SUPPORT_M[0], abs(aside) - SUPPORT_M[1]))
 
 
 def apparatus() -> tuple[Body, ...]:

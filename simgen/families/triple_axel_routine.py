@@ -44,7 +44,7 @@ FOLD = {"left_hip": 0.5169, "left_hip_side": 0.02, "left_knee": 1.7069, "left_an
 ARMS = tuple(f"{side}_{joint}" for side in SIDES for joint in ("shoulder", "round", "elbow"))
 
 # Found by search over landings
-STILL, RIGHT_N_M = 7.5853, 50.23  # 1/s, N m per rad of lean: what the pressure is to do
+STILL, RIGHT_N_M = 9.0, 28.0  # 1/s, N m per rad of lean: what the pressure is to do
 SETTLE_S, FLAT = 0.1762, 0.97  # ankles just keep the blade flat until it rests
 BLADE_M = (0.11, 0.0253)  # reach of the pressure from its middle, along and across
 OPENING_S = 0.10  # how long arms and leg take to open
