@@ -31,7 +31,6 @@ from simgen.build.planning import (
 from simgen.build.workers import interruptible
 from simgen.recipe import Recipe
 from simgen.store import catalog, commits, ledger, mending, versions
-from simgen.store.layout import marker_path
 from simgen.store.ledger import LockedError
 from simgen.store.metadata import metadata
 from simgen.store.objects import DiskFullError, Objects, objects_at
@@ -229,7 +228,7 @@ def _commit(left: Plan, out: Objects) -> Version:
     """The version that these parts make."""
     before, markers = left.version, [left.markers[part] for part in left.parts]
     removed = commits.removed_ids(out, before) if before else ()
-    keys = [marker_path(part.bucket, part.number) for part in left.parts]
+    keys = [left.keys[part] for part in left.parts]
     parts = zip(keys, map(out.get, keys), markers, strict=True)
     added = {"kind": "add", "episodes": left.growth[-1] - left.growth[-2]} if before else None
     return commits.commit(
@@ -246,7 +245,7 @@ def _commit(left: Plan, out: Objects) -> Version:
 def _mend(out: Objects, done: Plan) -> None:
     """Make tables and metadata anew that are not as published: never vouch for damage."""
     versions.mend(out)
-    keys = [marker_path(part.bucket, part.number) for part in done.parts]
+    keys = [done.keys[part] for part in done.parts]
     commits.write_missing(out, mending.metadata(out, done.version))
     commits.write_missing(out, mending.tables(out, done.version, keys))
 
@@ -270,7 +269,12 @@ def _forget_crashes(done: Plan, out: Objects) -> None:
                 f"{out.url} has several versions that say which episodes crashed; "
                 "`simgen expire` all but one first, or build into another folder"
             )
+        if any("layer" in move for move in done.moves):
+            raise BuildError(
+                f"{out.url} has layers that building its parts again would lose; build into "
+                "another folder and backfill that"
+            )
         versions.forget(out, done.version.version)
     for part in crashed:
-        out.delete([marker_path(part.bucket, part.number)])
+        out.delete([done.keys[part]])
         ledger.attempts_of(out, part.name).forget()

@@ -63,6 +63,7 @@ class Plan:
     moves: tuple[dict, ...]
     parts: tuple[Part, ...]
     markers: dict[Part, dict]
+    keys: dict[Part, str]  # of each part's marker, there or not
     version: Version | None  # the newest that is committed
     bytes: int  # of the whole dataset, estimated
     free_bytes: int | None  # None: storage without a limit that we know
@@ -124,7 +125,8 @@ def plan(recipe: Recipe, out: str | Path, *, add: bool = False) -> Plan:
         buckets = layout.buckets(recipe, growth, moves)
         parts = parts_of(buckets)
         sizes = objects.list() if attrs else {}
-        markers = {p: m for p in parts if (m := _marker(recipe, objects, p, sizes))}
+        keys = _marker_keys(objects, version, parts)
+        markers = {p: m for p in parts if (m := _marker(recipe, objects, p, keys[p], sizes))}
         result = Plan(
             recipe=recipe,
             out=objects.url,
@@ -132,6 +134,7 @@ def plan(recipe: Recipe, out: str | Path, *, add: bool = False) -> Plan:
             moves=moves,
             parts=parts,
             markers=markers,
+            keys=keys,
             version=version,
             bytes=_estimate(recipe, buckets, markers),
             free_bytes=_free_bytes(objects),
@@ -279,9 +282,21 @@ def _parts(bucket: Bucket) -> Iterator[Part]:
             yield Part(bucket.name, number, rows, indices, seconds * len(indices))
 
 
-def _marker(recipe: Recipe, out: Objects, part: Part, sizes: Mapping[str, int]) -> dict | None:
+def _marker_keys(out: Objects, version: Version | None, parts: Sequence[Part]) -> dict[Part, str]:
+    """Key of each part's marker: backfills gave those that the version names other ones."""
+    told: dict[tuple[str, int], str] = {}
+    if version and any("layer" in move for move in version.moves):
+        told = layout.part_keys(versions.table(out, version, "parts")["key"].to_pylist())
+    return {
+        part: told.get((part.bucket, part.number), layout.marker_path(part.bucket, part.number))
+        for part in parts
+    }
+
+
+def _marker(
+    recipe: Recipe, out: Objects, part: Part, key: str, sizes: Mapping[str, int]
+) -> dict | None:
     """The part's marker, or None unless it is whole and all its objects have their sizes."""
-    key = layout.marker_path(part.bucket, part.number)
     if key not in sizes:
         return None
     try:

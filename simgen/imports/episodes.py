@@ -95,6 +95,8 @@ def row(index: int, window: Window, attributes: dict) -> dict:
         "state_size": 0,
         "visible_fraction": None,
         "quality": "{}",
+        "views": "",
+        "wordings": "",
         "content_hash": attributes["content_hash"],
         "simgen_version": __version__,
         "engine_version": "",

@@ -27,9 +27,14 @@ def stored_arrays(
     for name, spec in specs.items():
         if name in _CHANNELS:
             if name in episode.frames:
-                yield name, np.ascontiguousarray(_CHANNELS[name](episode.frames[name]))
+                yield name, converted(name, episode.frames[name])
         else:
             yield name, _padded(state[name], spec, episode)
+
+
+def converted(channel: str, frames: np.ndarray) -> np.ndarray:
+    """A rendered channel as it is stored."""
+    return np.ascontiguousarray(_CHANNELS[channel](frames))
 
 
 def _state(episode: Episode) -> dict[str, np.ndarray]:

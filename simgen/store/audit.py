@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from simgen.store import catalog, commits, layout, metadata, reader, writer
+from simgen.store import catalog, commits, layers, layout, metadata, reader, writer
 from simgen.store.mending import difference
 from simgen.store.shard import IntegrityError, Shard
 from simgen.store.versions import Version
@@ -113,7 +113,7 @@ class Auditor:
         """A part by its row in the version's table of parts."""
         found = PartCheck()
         if what := difference(self.out, told["key"], told):
-            episodes = tuple(self._in_part.get(told["key"], ()))
+            episodes = tuple(self._in_part.get(layers.plain_key(told["key"]), ()))
             found.problems.append(Problem(told["key"], what, EVERY_ARRAY, episodes))
             return found
         marker = json.loads(self.out.get(told["key"]))
@@ -129,27 +129,37 @@ class Auditor:
 
     def _objects(self, marker: dict) -> Iterator[Problem]:
         """A part's objects against its marker."""
-        specs = self.specs(marker["bucket"])
-        by_key = {layout.shard_path(marker["bucket"], s, marker["part"]): s for s in specs.values()}
+        groups = dict.fromkeys(g for row in marker["episodes"] for g, _ in layers.held(row))
+        by_key = {
+            layout.shard_path(group, spec, marker["part"]): spec
+            for group in groups
+            for spec in self.specs(group).values()
+        }
         for key, told in marker["objects"].items():
             if what := difference(self.out, key, told):
                 array = key.split("/")[1]
                 hit = self._hit(key, by_key[key], marker) if key in by_key else []
-                yield Problem(key, what, array, tuple(hit or holders(array, marker)))
-        held = {name for row in marker["episodes"] for name in json.loads(row["hashes"])}
-        for name in sorted(held - {key.split("/")[1] for key in marker["objects"]}):
-            key = f"{marker['bucket']}/{name}"
-            yield Problem(key, "is not named by its marker", name, tuple(holders(name, marker)))
+                group = key.split("/")[0]
+                yield Problem(key, what, array, tuple(hit or holders(array, marker, group)))
+        held = {
+            (group, name)
+            for row in marker["episodes"]
+            for group, hashes in layers.held(row)
+            for name in hashes
+        }
+        for group, name in sorted(held - {tuple(key.split("/")[:2]) for key in marker["objects"]}):
+            key, episodes = f"{group}/{name}", holders(name, marker, group)
+            yield Problem(key, "is not named by its marker", name, tuple(episodes))
 
     def _hit(self, key: str, spec: layout.ArraySpec, marker: dict) -> list[str]:
         """Episodes whose content in a changed object is not what the catalog's hash says."""
         try:
             shard = Shard(self.out, key, spec, self.rows)
         except IntegrityError:
-            return holders(spec.name, marker)
-        hit = []
+            return holders(spec.name, marker, key.split("/")[0])
+        hit, group = [], key.split("/")[0]
         for row in marker["episodes"]:
-            if (wanted := json.loads(row["hashes"]).get(spec.name)) is None:
+            if (wanted := dict(layers.held(row)).get(group, {}).get(spec.name)) is None:
                 continue
             try:
                 data = shard.read(row["row"] % self.rows, 0, spec.shape[0])
@@ -168,7 +178,7 @@ class Auditor:
 
     @cached_property
     def _in_part(self) -> dict[str, list[str]]:
-        """Episodes by the key of their marker, as the catalog has them."""
+        """Episodes by the key of their part's first marker, as the catalog has them."""
         found: dict[str, list[str]] = {}
         if self.dataset.version.tables["catalog"]["key"] in self.damaged:
             return found
@@ -179,9 +189,14 @@ class Auditor:
         return found
 
 
-def holders(array: str, marker: dict) -> list[str]:
-    """Episodes of a part that have that array."""
-    return [r["episode_id"] for r in marker["episodes"] if array in json.loads(r["hashes"])]
+def holders(array: str, marker: dict, group: str = "") -> list[str]:
+    """Episodes of a part that have that array, in the part's bucket or another group."""
+    group = group or marker["bucket"]
+    return [
+        row["episode_id"]
+        for row in marker["episodes"]
+        if array in dict(layers.held(row)).get(group, {})
+    ]
 
 
 def check_counts(told: Version, totals: Totals, removed: int) -> Iterator[Problem]:

@@ -50,6 +50,8 @@ CATALOG_SCHEMA = pa.schema(
         ("state_size", pa.int32()),
         ("visible_fraction", pa.float64()),
         ("quality", pa.string()),
+        ("views", pa.string()),
+        ("wordings", pa.string()),
         ("hashes", pa.string()),
         ("channels", pa.string()),
         ("content_hash", pa.string()),
@@ -119,26 +121,28 @@ def catalog_row(
         "bucket": assignment.bucket,
         "row": row,
         "group": assignment.group,
-        "twin": _json(vars(episode.change)) if episode.change else "",
+        "twin": plain_json(vars(episode.change)) if episode.change else "",
         "possible": episode.change is None or episode.change.possible,
-        "shots": _json([_shot(shot) for shot in episode.shots]),
+        "shots": plain_json([shot_record(shot) for shot in episode.shots]),
         "frame_rate_hz": float(video.frame_rate_hz),
         "caption_short": episode.captions["short"],
         "caption_dense": episode.captions["dense"],
         "caption_timeline": episode.captions.get("timeline", ""),
         "caption_false": episode.captions.get("false", ""),
-        "clauses": _json(list(episode.clauses)),
-        "parameters": _json(dict(scene.parameters)),
+        "clauses": plain_json(list(episode.clauses)),
+        "parameters": plain_json(dict(scene.parameters)),
         "outcome": episode.outcome.label,
-        "margins": _json(episode.outcome.margins),
+        "margins": plain_json(episode.outcome.margins),
         "gravity_m_s2": [float(g) for g in scene.gravity],
-        "bodies": _json([body_record(body) for body in scene.bodies]),
-        "actions": _json(list(scene.action_names)),
+        "bodies": plain_json([body_record(body) for body in scene.bodies]),
+        "actions": plain_json(list(scene.action_names)),
         "state_frames": [int(frame) for frame in motion.state_frames],
         "state_size": int(motion.state.shape[1]),
-        "visible_fraction": _visible_fraction(episode),
-        "quality": _json(episode.quality),
-        "hashes": _json(hashes),
+        "visible_fraction": visible_fraction(episode),
+        "quality": plain_json(episode.quality),
+        "views": "",  # backfills fill these two
+        "wordings": "",
+        "hashes": plain_json(hashes),
         "content_hash": recipe.content_hash,
         "simgen_version": __version__,
         "engine_version": motion.engine_version,
@@ -232,7 +236,8 @@ def parquet(table: pa.Table | Iterable[pa.Table]) -> bytes:
     return file.getvalue()
 
 
-def _shot(shot: Shot) -> dict:
+def shot_record(shot: Shot) -> dict:
+    """A shot as the column `shots` has it."""
     return {
         "first_frame": shot.first_frame,
         "frames": shot.frames,
@@ -241,7 +246,8 @@ def _shot(shot: Shot) -> dict:
     }
 
 
-def _visible_fraction(episode: Episode) -> float:
+def visible_fraction(episode: Episode) -> float:
+    """Mean visible share of what moves, over the frames in which it is in the picture."""
     moving = [i for i, body in enumerate(episode.scene.bodies) if body.motion != "static"]
     seen = episode.truth.visibility[:, moving]
     known = seen[np.isfinite(seen)]
@@ -252,7 +258,8 @@ def _number(x: float) -> float | None:
     return float(x) if math.isfinite(x) else None
 
 
-def _json(value: object) -> str:
+def plain_json(value: object) -> str:
+    """A column of JSON text: one value, one text."""
     return json.dumps(_plain(value), sort_keys=True, allow_nan=False)
 
 

@@ -48,7 +48,8 @@ def buckets(
         growth: Episodes after the first build and after each addition to it, the last
             recipe.episodes. An addition begins new parts: committed objects are never rewritten.
         moves: What compactions did, in order: `after` so many steps of growth, `moved` are
-            the indices that got rows in new parts, `dropped` those that lost theirs.
+            the indices that got rows in new parts, `dropped` those that lost theirs. Backfills
+            stand among them, with a `layer` (simgen.store.layers) and no rows to move.
     """
     rows: dict[str, list[int | None]] = {}
     size, start = recipe.episodes_per_part, 0
@@ -109,6 +110,24 @@ def shard_path(bucket: str, spec: ArraySpec, part: int) -> str:
 
 def marker_path(bucket: str, part: int) -> str:
     return f"{PARTS}/{bucket}-{part:06d}.json"
+
+
+def part_keys(keys: Iterable[str]) -> dict[tuple[str, int], str]:
+    """Each marker's key by its part's bucket and number; backfills give markers other keys.
+
+    >>> part_keys(["parts/small/t8_16x16-000003.json"])
+    {('t8_16x16', 3): 'parts/small/t8_16x16-000003.json'}
+    """
+    found = {}
+    for key in keys:
+        bucket, _, number = key.rpartition("/")[2].removesuffix(".json").rpartition("-")
+        found[bucket, int(number)] = key
+    return found
+
+
+def base_of(group: str) -> str:
+    """The bucket whose clips a group shows, itself or in a view of simgen.store.layers."""
+    return group.partition("~")[0]
 
 
 def version_path(number: int) -> str:

@@ -15,6 +15,7 @@ from simgen import __version__
 from simgen.captions.vocabulary import vocabulary
 from simgen.recipe import Recipe
 from simgen.store.codecs import Bound, Codec
+from simgen.store.layers import layered
 from simgen.store.layout import FORMAT_VERSION, ArraySpec, Bucket, buckets, canonical_json
 from simgen.store.objects import Objects
 
@@ -69,7 +70,8 @@ def metadata(
         if len(_made) == 8:
             _made.clear()
         attributes["vocabulary"] = list(vocabulary(recipe))
-        _made[key] = described(attributes, buckets(recipe, growth, moves))
+        every = layered(buckets(recipe, growth, moves), recipe, moves)
+        _made[key] = described(attributes, every)
     return dict(_made[key])
 
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from simgen.store import layout, metadata, stats, versions
 from simgen.store.checked import Checked
-from simgen.store.layout import ArraySpec
+from simgen.store.layers import views_of
+from simgen.store.layout import ArraySpec, base_of, part_keys
 from simgen.store.objects import Objects, objects_at
 from simgen.store.query import Selection, find
 from simgen.store.shard import IntegrityError, Shard
@@ -177,13 +178,26 @@ class Dataset:
         """The episode's bodies, in the order of every `body` axis."""
         return json.loads(self.row(episode_id)["bodies"])
 
-    def channels(self, episode_id: str) -> tuple[str, ...]:
-        """Arrays that hold the episode."""
-        return self._place(episode_id)[2]
+    def views(self, episode_id: str) -> dict[str, dict]:
+        """What backfills added to see the episode by: name -> shots, captions, events, ...
+
+        A view that was refused, for it does not show the episode, is not among them.
+        """
+        told = views_of(self._row(episode_id, ("episode_id", "views")))
+        return {name: view for name, view in told.items() if "hashes" in view}
+
+    def wordings(self, episode_id: str) -> dict[str, dict]:
+        """Captions that backfills told again: name -> captions, clauses."""
+        return json.loads(self._row(episode_id, ("episode_id", "wordings"))["wordings"] or "{}")
+
+    def channels(self, episode_id: str, view: str = "") -> tuple[str, ...]:
+        """Arrays that hold the episode, or a view of it."""
+        return self._place(episode_id, view)[2]
 
     def read(
-        self, episode_id: str, channel: str, start: int = 0, stop: int | None = None
-    ) -> np.ndarray:
+        self, episode_id: str, channel: str, start: int = 0, stop: int | None = None,
+        *, view: str = "",
+    ) -> np.ndarray:  # fmt: skip
         """Frames start..stop of one array of an episode, as stored (dtype and padding).
 
         Normals are int8, a unit vector times 127.
@@ -192,12 +206,13 @@ class Dataset:
             channel: Array name, `rgb` or `position` for example.
             start: First entry along the array's first axis: time, or keyframe for `state`.
             stop: One past the last; None: to the end.
+            view: One of views(): its array instead of the clip's own.
         Raises:
-            KeyError: The episode is not in the catalog, or has no such array.
+            KeyError: The episode is not in the catalog, or has no such array or view.
             IndexError: The range is not inside the clip.
             IntegrityError: Bytes are missing or damaged; the message names episode and array.
         """
-        bucket, row, names = self._place(episode_id)
+        bucket, row, names = self._place(episode_id, view)
         if channel not in names:
             raise KeyError(f"episode {episode_id!r} has no {channel!r}; it has {', '.join(names)}")
         spec = self.specs(bucket)[channel]
@@ -249,8 +264,14 @@ class Dataset:
         state = self.read(episode_id, "state")
         return row["state_frames"], state[: len(row["state_frames"]), : row["state_size"]]
 
-    def _find(self, episode_id: str) -> tuple[str, int, tuple[str, ...]]:
-        """Bucket, row in its arrays, and array names of an episode."""
+    def _find(self, episode_id: str, view: str = "") -> tuple[str, int, tuple[str, ...]]:
+        """Group, row in its arrays, and array names of an episode or a view of it."""
+        if view:
+            told = self._row(episode_id, ("episode_id", "row", "views"))
+            found = views_of(told).get(view, {"reason": "there is none of that name"})
+            if "hashes" not in found:
+                raise KeyError(f"episode {episode_id!r} has no view {view!r}: {found['reason']}")
+            return found["bucket"], told["row"], tuple(found["hashes"])
         row = self._row(episode_id, ("episode_id", "bucket", "row", "channels"))
         return row["bucket"], row["row"], tuple(row["channels"].split())
 
@@ -270,8 +291,13 @@ class Dataset:
         spec = self.specs(bucket)[channel]
         key = layout.shard_path(bucket, spec, number)
         if self.verify_on_read:
-            self._checked.require(layout.marker_path(bucket, number), key)
+            self._checked.require(self._markers[base_of(bucket), number], key)
         return Shard(self.objects, key, spec, self._rows_per_part)
+
+    @cached_property
+    def _markers(self) -> dict[tuple[str, int], str]:
+        """Key of each part's marker by bucket and number."""
+        return part_keys(self._table("parts")["key"].to_pylist())
 
     def _table(self, name: str) -> pa.Table:
         return versions.table(self.objects, self.version, name)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from simgen.recipe import Recipe
 from simgen.store import catalog, commits, layout, mending, metadata, shard, versions, writer
+from simgen.store.layers import held
 from simgen.store.objects import Objects
 from simgen.store.shard import IntegrityError
 from simgen.store.versions import Version
@@ -64,8 +65,8 @@ def commit(out: Objects, before: Version, found: Squeeze) -> tuple[Version, int]
         new.append((layout.marker_path(part.bucket, marker["part"]), data, json.loads(data)))
         lengths[part.bucket] = part.start + len(part.indices)
         size += sum(map(len, shards.values()))
-    left = {layout.marker_path(marker["bucket"], marker["part"]) for marker in found.parts}
-    kept = [one for one in markers(out, before) if one[0] not in left]
+    left = {(marker["bucket"], marker["part"]) for marker in found.parts}
+    kept = [one for one in markers(out, before) if (one[2]["bucket"], one[2]["part"]) not in left]
     every = _in_order([*kept, *new])
     move = {
         "after": len(before.growth),
@@ -116,18 +117,18 @@ def _filled(
     rows = sorted((r for r in found.moved if r["index"] in place), key=lambda r: r["index"])
     sources = {marker["part"]: marker for marker in found.parts if marker["bucket"] == part.bucket}
     number, shards = part.start // rows_per_part, {}
-    for spec in metadata.stored_specs(out, part.bucket).values():
+    for group, spec in _arrays(out, part.bucket, rows):
         chunks = {}
         for row in rows:
-            if spec.name in json.loads(row["hashes"]):
+            if spec.name in dict(held(row)).get(group, ()):
                 source, old_row = divmod(row["row"], rows_per_part)
-                key = layout.shard_path(part.bucket, spec, source)
+                key = layout.shard_path(group, spec, source)
                 told = sources[source]["objects"][key]
                 old = (key, told, old_row, rows_per_part)
                 chunks[place[row["index"]]] = _chunks(out, spec, *old)
         if chunks:
             data = shard.assemble(spec, rows_per_part, chunks)
-            shards[layout.shard_path(part.bucket, spec, number)] = data
+            shards[layout.shard_path(group, spec, number)] = data
     events = [event for marker in sources.values() for event in marker["events"]]
     marker = {
         **{name: found.parts[0][name] for name in ("format_version", "content_hash")},
@@ -141,6 +142,16 @@ def _filled(
         ),
     }
     return shards, marker
+
+
+def _arrays(
+    out: Objects, bucket: str, rows: Iterable[dict]
+) -> Iterator[tuple[str, layout.ArraySpec]]:
+    """Arrays of the groups that hold those episodes, the bucket's own first."""
+    groups = dict.fromkeys(group for row in rows for group, _ in held(row))
+    for group in dict.fromkeys([bucket, *groups]):
+        for spec in metadata.stored_specs(out, group).values():
+            yield group, spec
 
 
 def _chunks(

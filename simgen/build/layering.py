@@ -1,0 +1,120 @@
+"""A layer put on one part of a dataset, from the motion that is stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from typing import Any
+
+import numpy as np
+
+from simgen.episode import picture
+from simgen.motion import SimulationError
+from simgen.recipe import Recipe
+from simgen.refilm import retold, rng_of, viewed
+from simgen.store import arrays, catalog, layout, shard, writer
+from simgen.store.layers import Layer, views_of
+from simgen.store.layout import canonical_json
+from simgen.stored import Clip
+
+Clips = Callable[[int], Clip | None]  # by episode index; None: that one is not stored
+
+
+def layered(
+    recipe: Recipe, layer: Layer, marker: dict, clips: Clips, *, on: Collection[int]
+) -> tuple[dict[str, bytes], bytes]:
+    """The shards that the layer adds to a part, by key, and the marker that tells them too.
+
+    Args:
+        marker: What the part's marker said so far.
+        clips: The stored clips, these episodes' and their originals'.
+        on: Indices of the episodes that get it.
+    """
+    work = _Work(recipe, layer, marker)
+    rows = [work.row(row, clips) if row["index"] in on else row for row in marker["episodes"]]
+    shards = work.shards()
+    objects = marker["objects"] | {key: writer.describe(data) for key, data in shards.items()}
+    return shards, canonical_json(marker | {"episodes": rows, "objects": objects})
+
+
+def has(row: dict, layer: Layer) -> bool:
+    """Whether an episode's row tells of the layer, be it that the view was refused."""
+    if layer.kind == "channels":
+        return set(layer.channels) <= json.loads(row["hashes"]).keys()
+    return layer.name in json.loads(row["views" if layer.kind == "view" else "wordings"] or "{}")
+
+
+class _Work:
+    """The layer of one part in the making."""
+
+    def __init__(self, recipe: Recipe, layer: Layer, marker: dict):
+        self.recipe, self.layer, self.marker = recipe, layer, marker
+        self.bucket = marker["bucket"]
+        # a part of a bucket whose other scenes have the channel may hold its array already
+        self.specs = {
+            name: spec
+            for name, spec in layer.specs(recipe, self.bucket).items()
+            if self._key(spec) not in marker["objects"]
+        }
+        self.chunks: dict[str, dict[int, list[bytes]]] = {name: {} for name in self.specs}
+
+    def row(self, row: dict, clips: Clips) -> dict:
+        """The episode's row with what the layer adds."""
+        clip = clips(row["index"])
+        assert clip is not None, row["episode_id"]
+        if self.layer.kind == "channels":
+            told = json.loads(row["hashes"])
+            told |= self._encode(row, self._channels(clip, told))
+            return row | {"hashes": catalog.plain_json(told)}
+        if self.layer.kind == "view":
+            return row | {
+                "views": catalog.plain_json(
+                    views_of(row) | {self.layer.name: self._view(row, clips)}
+                )
+            }
+        rng = rng_of(self.recipe, clip.index, "captions", self.layer.seed)
+        told = json.loads(row["wordings"] or "{}")
+        wording = vars(retold(clip, rng))
+        return row | {"wordings": catalog.plain_json(told | {self.layer.name: wording})}
+
+    def _channels(self, clip: Clip, held: dict) -> dict[str, np.ndarray]:
+        video = self.recipe.video_of(self.recipe.assign(clip.index).scene_index)
+        names = tuple(name for name in self.specs if name not in held)
+        if not names:
+            return {}
+        frames = picture(clip.scene, clip.motion, clip.shots, video, names)
+        return {name: arrays.converted(name, frames[name]) for name in names}
+
+    def _view(self, row: dict, clips: Clips) -> dict[str, Any]:
+        """What the catalog says of the view: a reason alone if it was refused."""
+        clip = clips(row["index"])
+        first = row["index"] - row["index"] % self.recipe.group_size
+        try:
+            episode, told = viewed(clip, clips(first) or clip, self.recipe, self.layer)
+        except SimulationError as error:
+            return {"reason": str(error)}
+        return told | {
+            "bucket": self.layer.group(self.bucket),
+            "shots": [catalog.shot_record(shot) for shot in episode.shots],
+            "visible_fraction": catalog.visible_fraction(episode),
+            "hashes": self._encode(row, dict(arrays.stored_arrays(episode, self.specs))),
+        }
+
+    def _encode(self, row: dict, made: dict[str, np.ndarray]) -> dict[str, str]:
+        """Keep the arrays' chunks for the shards; their hashes."""
+        place = row["row"] % self.recipe.episodes_per_part
+        for name, array in made.items():
+            self.chunks[name][place] = shard.encode_episode(self.specs[name], array)
+        return {name: writer.digest(array) for name, array in made.items()}
+
+    def _key(self, spec: layout.ArraySpec) -> str:
+        return layout.shard_path(self.layer.group(self.bucket), spec, self.marker["part"])
+
+    def shards(self) -> dict[str, bytes]:
+        """Of the arrays that any episode got."""
+        rows = self.recipe.episodes_per_part
+        return {
+            self._key(spec): shard.assemble(spec, rows, self.chunks[name])
+            for name, spec in self.specs.items()
+            if self.chunks[name]
+        }
