@@ -136,10 +136,11 @@ def _episodes(
 
 def _in_order(buckets: tuple[str, ...], code: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
     """Buckets that are used, as they come and not as the catalog happens to number them."""
-    used, first, code = np.unique(code, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    kind = np.uint8 if len(used) <= 256 else np.uint16
-    return tuple(buckets[used[i]] for i in order), np.argsort(order).astype(kind)[code]
+    used = np.flatnonzero(np.bincount(code, minlength=len(buckets)))
+    order = sorted(used.tolist(), key=lambda number: int(np.argmax(code == number)))
+    numbers = np.zeros(len(buckets), np.uint8 if len(used) <= 256 else np.uint16)
+    numbers[order] = np.arange(len(order))
+    return tuple(buckets[number] for number in order), numbers[code]
 
 
 def _with_moments(
