@@ -47,6 +47,7 @@ bench: $(TESTABLE) ## measure rendering, building and storing beside the peers, 
 	$(BIN)/python benchmarks/size.py
 	$(BIN)/python benchmarks/read.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/versions.py
 
 # Two of them alone: they ask for a torchvision, and so for another torch, and use none of it.
 bench-peers: $(TESTABLE) ## install what the benchmark of reading compares with

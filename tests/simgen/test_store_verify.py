@@ -11,17 +11,24 @@ import fake_episodes
 import pytest
 
 import simgen
-from simgen.store import metadata, versions
+from simgen.cli import app, exit_code
+from simgen.store import commits, metadata, versions
 from simgen.store.catalog import parquet
 from simgen.store.inspect import inspect, summary
+from simgen.store.layout import canonical_json
 from simgen.store.objects import objects_at
 from simgen.store.reader import UnreadableError
 from simgen.store.shard import IntegrityError
 from simgen.store.verify import verify
 from simgen.store.versions import TABLE_NAMES
+from simgen.terminal import INTEGRITY, USAGE, run
 
 BUCKET = "t10_16x24"
 COPY = "versions/copies/000001.json"
+
+
+def command(*arguments: str) -> int:
+    return run(app, "simgen", list(arguments), exit_code)
 
 
 def flip(path: Path, at: int) -> None:
@@ -193,3 +200,45 @@ def test_inspect_names_what_is_damaged(dataset: Path, pattern: str):
     path.write_bytes(b"half")
     with pytest.raises(IntegrityError, match=f"{path.name} .*simgen repair`"):
         inspect(dataset)
+
+
+@pytest.mark.parametrize(
+    "key", [f"parts/{BUCKET}-000000.json", f"{BUCKET}/zarr.json", f"{BUCKET}/rgb/c.0.0.0.0.0"]
+)
+def test_a_checked_loader_refuses_whatever_it_would_read(dataset: Path, key: str):
+    name = episodes_of(dataset, 0)[0]
+    data = (dataset / key).read_bytes()
+    (dataset / key).write_bytes(data[:-3] + b" " + data[-2:])
+    with pytest.raises(IntegrityError, match="not the one that was committed"):
+        simgen.open(dataset, verify_on_read=True).read(name, "rgb")
+
+
+def test_an_array_that_the_marker_forgot_is_named_with_its_episodes(dataset: Path):
+    """Someone forges the marker and everything that vouches for it."""
+    out = objects_at(dataset)
+    version, key = versions.read(out), f"parts/{BUCKET}-000000.json"
+    marker = json.loads(out.get(key))
+    del marker["objects"][f"{BUCKET}/rgb/c.0.0.0.0.0"]
+    out.put({key: canonical_json(marker)})
+    rows = versions.table(out, version, "parts").to_pylist()
+    found = [(row["key"], out.get(row["key"]), json.loads(out.get(row["key"]))) for row in rows]
+    commits.commit(
+        out, version, change={"kind": "forged"}, tables={"parts": commits.parts_table(found)}
+    )
+    (problem,) = verify(dataset).problems
+    assert (problem.what, problem.array) == ("is not named by its marker", "rgb")
+    assert problem.episodes == episodes_of(dataset, 0)
+
+
+def test_the_command_says_what_is_wrong_and_repair_what_it_wrote(dataset: Path, capsys):
+    shard = dataset / BUCKET / "rgb" / "c.0.0.0.0.0"
+    whole, key = shard.read_bytes(), dataset / "versions" / "000001.json"
+    commit = key.read_bytes()
+    key.unlink()
+    assert command("verify", str(dataset)) == INTEGRITY
+    assert "versions/000001.json: is missing" in capsys.readouterr().out
+    assert command("repair", str(dataset), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["mended"][0]["how"] == "from its copy"
+    assert (key.read_bytes(), shard.read_bytes()) == (commit, whole)
+    assert command("verify", str(dataset), "--version", "1") == 0
+    assert command("verify", str(dataset), "--version", "9") == USAGE

@@ -9,11 +9,13 @@ import fake_episodes
 import numpy as np
 import pytest
 from fake_episodes import contents, make
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import simgen
-from simgen.build import add, build
+from simgen.build import add, build, planning
 from simgen.build.repair import repair
-from simgen.store import history, metadata, tombstones, versions
+from simgen.store import history, layout, metadata, tombstones, versions
 from simgen.store.compact import compact
 from simgen.store.layout import copy_path, version_path
 from simgen.store.objects import LocalObjects, objects_at
@@ -172,7 +174,7 @@ def test_metadata_lengthened_by_hand_is_what_zarr_writes():
     long = metadata.metadata(RECIPE, (10,), ({"after": 1, "moved": [0, 1, 2], "dropped": [3]},))
     rows = {
         name: len(bucket.rows)
-        for name, bucket in simgen.store.layout.buckets(
+        for name, bucket in layout.buckets(
             RECIPE, (10,), ({"after": 1, "moved": [0, 1, 2], "dropped": [3]},)
         ).items()
     }
@@ -271,3 +273,28 @@ def test_a_lost_newest_commit_is_damage_and_not_an_older_version(dataset: Path):
         simgen.open(dataset)
     assert repair(dataset, make=make).lost == ()
     assert len(shown(dataset)) == 7
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    size=st.integers(1, 5),
+    more=st.integers(0, 9),
+    gone=st.sets(st.integers(0, 11), max_size=5),
+)
+def test_every_episode_has_one_row_whatever_the_part_size(size: int, more: int, gone: set[int]):
+    """Growth and moves never change the rows that were given before, but to free them."""
+    recipe = fake_episodes.recipe(12 + more, episodes_per_part=size)
+    old = layout.buckets(recipe, (12,))
+    parts = planning.parts_of(old)
+    left = [i for part in parts if gone & set(part.indices) for i in part.indices]
+    move = {"after": 1, "moved": sorted(set(left) - gone), "dropped": sorted(gone)}
+    new = layout.buckets(recipe, (12, 12 + more), (move,) if gone else ())
+    rows = [i for bucket in new.values() for i in bucket.rows if i is not None]
+    assert sorted(rows) == [i for i in range(12 + more) if i not in gone]
+    for name, bucket in old.items():
+        held = new[name].rows[: len(bucket.rows)]
+        assert all(a in (b, None) for a, b in zip(held, bucket.rows, strict=True))
+    for part in planning.parts_of(new):
+        held = new[part.bucket].rows[part.rows.start : part.rows.stop]
+        assert held == part.indices
+        assert part.rows.start == part.number * size
