@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import mujoco
 import numpy as np
@@ -127,6 +128,10 @@ def jumps():
     return [jump(seed) for seed in range(16)]
 
 
+def axel_label(scene: Scene, motion: Motion) -> str:
+    return family("triple_axel").outcome(scene, motion).label
+
+
 def test_axels_are_landed_and_are_not(jumps):
     labels = Counter(family("triple_axel").outcome(*clip).label for clip in jumps)
     assert set(labels) <= set(family("triple_axel").outcomes) - {"unfinished"}
@@ -142,7 +147,9 @@ def test_a_landed_axel_stands_on_one_blade_and_a_fall_does_not(jumps):
         if outcome.label == "landed":
             assert down == {"right_foot"}
             assert outcome.margins["held_s"] > 1.0
-            assert motion.position[-1, scene.body_index("head"), 2] > 1.0
+            assert motion.position[-1, scene.body_index("head"), 2] > 1.1
+            assert outcome.margins["end_tilt_deg"] <= 30
+            assert outcome.margins["over_m"] <= 0
             assert abs(outcome.margins["turns"] - 3.5) <= 0.25
         elif outcome.label == "under_rotated":
             assert outcome.margins["turns"] < 3.25
@@ -151,6 +158,42 @@ def test_a_landed_axel_stands_on_one_blade_and_a_fall_does_not(jumps):
         seen.add(outcome.label)
     assert "landed" in seen
     assert len(seen) >= 2
+
+
+def test_who_landed_still_stands_a_second_later(jumps):
+    landed = [seed for seed, clip in enumerate(jumps) if axel_label(*clip) == "landed"]
+    assert len(landed) >= 4
+    for seed in landed:
+        scene, motion = jump(seed, frames=84)
+        later = family("triple_axel").outcome(scene, motion)
+        assert later.label in ("landed", "off_balance"), seed
+        assert later.margins["held_s"] > 2.5
+        assert motion.position[-1, scene.body_index("head"), 2] > 1.1
+
+
+def test_a_skater_who_is_going_over_has_not_landed(jumps):
+    """Upright over the blade, and yet off balance: by the way the mass centre goes, or the lean."""
+    scene, motion = next(clip for clip in jumps if axel_label(*clip) == "landed")
+    rows, foot = athlete_rows(scene), scene.body_index("right_foot")
+    height = mass_centre(scene, motion)[-1, 2]
+    along = rotation_matrix(motion.quaternion[-1, foot])[:2, 0]
+    across = np.array([-along[1], along[0], 0.0]) / np.linalg.norm(along)
+    others = [row for row in rows if row != foot]
+    share = sum(scene.bodies[row].mass_kg for row in others) / scene.parameters["mass_kg"]
+    before = family("triple_axel").outcome(scene, motion).margins["over_m"]
+    speeds = motion.velocity.copy()
+    speeds[-1, others] += 0.3 * across
+    going = family("triple_axel").outcome(scene, replace(motion, velocity=speeds))
+    assert going.label == "off_balance"
+    moved = 0.3 * share * np.sqrt(height / 9.81)
+    assert before < 0 < going.margins["over_m"]
+    assert going.margins["over_m"] - before <= moved + 1e-9
+    gliding = motion.velocity.copy()
+    gliding[-1, rows] += 0.3 * across  # all with the foot: nothing tips over
+    assert axel_label(scene, replace(motion, velocity=gliding)) == "landed"
+    leaning = motion.quaternion.copy()
+    leaning[-1, rows[0]] = (np.cos(0.3), np.sin(0.3), 0.0, 0.0)
+    assert axel_label(scene, replace(motion, quaternion=leaning)) == "off_balance"
 
 
 def test_a_weak_take_off_does_not_get_round():
