@@ -51,8 +51,8 @@ def main(kills: str, seed: str) -> int:
 
 def kill_once(out: Path, rng: random.Random) -> dict[str, int]:
     """Start the build, kill something of it at a random moment, end the rest."""
-    workers = rng.choice((1, 1, 2))
-    victim = rng.choice(VICTIMS if workers > 1 else ("parent",))
+    victim = rng.choice(VICTIMS)
+    workers = rng.choice((1, 2)) if victim == "parent" else 2
     command = [sys.executable, str(SCRIPT), str(out), "make_slowly", str(workers)]
     with subprocess.Popen(
         command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,

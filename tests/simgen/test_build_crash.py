@@ -247,4 +247,4 @@ def test_a_hundred_random_kills():
     told = json.loads(done.stdout)
     assert told["wrong"] == 0
     assert told["kills"] >= 100
-    assert min(told[victim] for victim in ("parent", "worker", "group")) > 5
+    assert min(told[victim] for victim in ("parent", "worker", "group")) > 0

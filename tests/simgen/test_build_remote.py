@@ -156,6 +156,7 @@ def test_two_builders_of_one_recipe_end_with_the_same_bytes(whole: Path, url: st
     assert contents(url) == local(whole)
 
 
+@pytest.mark.slow
 def test_a_builder_that_slept_through_it_all_changes_nothing(whole: Path, url: str):
     with writing(few(), url) as todo:
         build(few(), url, workers=1, make=make)
@@ -165,6 +166,7 @@ def test_a_builder_that_slept_through_it_all_changes_nothing(whole: Path, url: s
     assert contents(url) == local(whole)
 
 
+@pytest.mark.slow
 def test_two_additions_cannot_mix(url: str):
     """Their parts would have the same keys."""
     build(few(), url, workers=1, make=make)
