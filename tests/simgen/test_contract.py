@@ -18,7 +18,7 @@ from simgen.captions.claims import check
 from simgen.captions.facts import gather
 from simgen.captions.records import recorded
 from simgen.engines import simulate
-from simgen.episode import Episode, ended, make_episode, picture, stage
+from simgen.episode import Episode, make_episode, picture, stage
 from simgen.families import FAMILIES, family
 from simgen.families.flight import flight_angular_momentum, flights, flyers, momentum_change
 from simgen.filming import film
@@ -38,8 +38,6 @@ MOVES = {
     "tracking": (0, 0), "handheld": (0, 0),
 }  # fmt: skip
 PAIRS = [(name, engine) for name in sorted(FAMILIES) for engine in family(name).engines]
-# What a clip is in when it stops, not how it ended: no share of these is promised
-NO_ENDING = {"unfinished", "moving", "settled"}
 
 
 @cache
@@ -239,40 +237,3 @@ def test_the_software_renderer_agrees_on_what_is_where(name):
     mine, other = np.isin(ours, moving), np.isin(theirs, moving)
     # its far plane cuts off floors and backdrops, and edges of thin things differ by a pixel
     assert (mine & other).sum() >= 0.8 * (mine | other).sum()
-
-
-def endings(name: str, episodes: int) -> Counter:
-    """How that many first episodes of the family's dataset end; nothing is drawn."""
-    path, _ = home(name)
-    recipe = load(path)
-    scenes = tuple(s.model_copy(update={"twins": ()}) for s in recipe.scene if s.family == name)
-    recipe = recipe.model_copy(update={"scene": scenes, "episodes": episodes})
-    labels: Counter = Counter()
-    for index in range(episodes):
-        engine = scenes[recipe.assign(index).scene_index].engine
-        try:
-            staged = stage(recipe, index)
-            labels[ended(family(name), staged, simulate(staged, engine), None).label] += 1
-        except SimulationError:
-            labels["quarantined"] += 1
-    return labels
-
-
-WITH_ENDINGS = [
-    name for name in sorted(FAMILIES) if len(set(family(name).outcomes) - NO_ENDING) > 1
-]
-
-
-@pytest.mark.parametrize("name", WITH_ENDINGS)
-def test_a_family_ends_in_more_than_one_way(name):
-    labels = endings(name, 10)
-    assert set(labels) <= {*family(name).outcomes, "quarantined"}
-    assert len(set(labels) - NO_ENDING - {"quarantined"}) > 1, labels
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", WITH_ENDINGS)
-def test_of_64_episodes_the_rarer_endings_make_a_fifth(name):
-    labels = endings(name, 64)
-    assert labels.pop("quarantined", 0) <= 0.05 * 64
-    assert max(labels.values()) <= 0.8 * 64, labels
