@@ -124,8 +124,7 @@ class Recipe(Strict):
     @property
     def hash(self) -> str:
         """sha256 over the canonical JSON: two recipes with one hash make the same bytes."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return self._digest()
 
     @property
     def buckets(self) -> tuple[str, ...]:
@@ -179,9 +178,12 @@ class Recipe(Strict):
     @cached_property
     def content_hash(self) -> str:
         """sha256 over all that decides what an episode holds; the number of episodes does not."""
-        size = {"episodes", "episodes_per_part", "description", "licence"}
-        text = json.dumps(self.model_dump(mode="json", exclude=size), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return self._digest("episodes", "episodes_per_part", "description", "licence")
+
+    def _digest(self, *without: str) -> str:
+        told = self.model_dump(mode="json", exclude=set(without))
+        told["splits"] = list(self.splits.items())  # their order decides which episode goes where
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     def episode_id(self, index: int) -> str:
         """Name of an episode: what decides its content in 8 hex digits, then its index."""

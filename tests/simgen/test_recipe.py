@@ -257,6 +257,11 @@ def test_hash_tells_recipes_apart_and_survives_json(path: Path):
     assert again == recipe
     assert again.hash == recipe.hash
     assert load(path, ["seed=1"]).hash != recipe.hash
+    other = recipe.model_copy(update={"splits": dict(reversed(recipe.splits.items()))})
+    splits = [[of.assign(index).split for index in range(20)] for of in (recipe, other)]
+    assert splits[0] != splits[1]  # so it is another recipe
+    assert other.hash != recipe.hash
+    assert other.episode_id(0) != recipe.episode_id(0)
 
 
 def test_schema_holds_the_families_parameters(path: Path):
