@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from simgen.episode import picture
+from simgen.episode import Episode, picture
 from simgen.motion import SimulationError
 from simgen.recipe import Recipe
 from simgen.refilm import retold, rng_of, viewed
 from simgen.store import arrays, catalog, layout, shard, writer
 from simgen.store.layers import Layer, views_of
 from simgen.store.layout import canonical_json
-from simgen.stored import Clip
+from simgen.stored import Clip, clip
 
 Clips = Callable[[int], Clip | None]  # by episode index; None: that one is not stored
 
@@ -35,6 +35,34 @@ def layered(
     shards = work.shards()
     objects = marker["objects"] | {key: writer.describe(data) for key, data in shards.items()}
     return shards, canonical_json(marker | {"episodes": rows, "objects": objects})
+
+
+class Again:
+    """Clips of episodes that are made again, as those are that were stored."""
+
+    def __init__(self, recipe: Recipe, make: Callable[[Recipe, int], Episode]):
+        self.recipe, self._make = recipe, make
+        self._clips: dict[int, Clip | None] = {}
+
+    def make(self, recipe: Recipe, index: int) -> Episode:
+        """The episode, whose clip is kept."""
+        episode = self._make(recipe, index)
+        self._clips[index] = None if episode.reasons else self._stored(episode)
+        return episode
+
+    def clip(self, index: int) -> Clip | None:
+        """The clip, made for it if need be; None: it was quarantined."""
+        if index not in self._clips:
+            self.make(self.recipe, index)
+        return self._clips[index]
+
+    def _stored(self, episode: Episode) -> Clip:
+        """By way of what would be stored: numbers that are not kept must not matter."""
+        specs = layout.array_specs(self.recipe, self.recipe.assign(episode.index).bucket)
+        states = {name: spec for name, spec in specs.items() if not spec.is_video}
+        held = dict(arrays.stored_arrays(episode, states))
+        row = catalog.catalog_row(episode, self.recipe, row=0, hashes={}, cpu="")
+        return clip(self.recipe, row, catalog.event_rows(episode), held.__getitem__)
 
 
 def has(row: dict, layer: Layer) -> bool:

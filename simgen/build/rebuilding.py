@@ -6,10 +6,21 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 
-from simgen.build import planning
+from simgen.build import layering, planning
 from simgen.build.part import CRASHED, Make, make_part
+from simgen.episode import make_episode
 from simgen.recipe import Recipe
-from simgen.store import catalog, commits, layout, mending, metadata, reader, versions, writer
+from simgen.store import (
+    catalog,
+    commits,
+    layers,
+    layout,
+    mending,
+    metadata,
+    reader,
+    versions,
+    writer,
+)
 from simgen.store.objects import Objects
 from simgen.store.shard import IntegrityError
 from simgen.store.versions import Version
@@ -38,7 +49,16 @@ class Rebuilder:
             return versions.table(self.out, version, "parts")["key"].to_pylist()
         if version.recipe is None:  # imported at once; nothing is left over there
             return list(self.out.list(f"{layout.PARTS}/"))
-        return list(self._layout(version.version))
+        known = {layer.name for layer in layers.layers_of(version.moves)}
+        held = list(self.out.list(f"{layout.PARTS}/"))
+        return [
+            max(
+                (key for key in held if layers.plain_key(key) == plain
+                 and set(layers.names_in(key)) <= known),
+                key=lambda key: len(layers.names_in(key)), default=plain,
+            )
+            for plain in self._layout(version.version)
+        ]  # fmt: skip
 
     def require_recipe(self, version: Version) -> Recipe:
         """The recipe, which makes the same bytes here.
@@ -69,14 +89,35 @@ class Rebuilder:
 
     def _made(self, key: str, version: int) -> tuple[dict[str, bytes], bytes]:
         recipe = self.require_recipe(self.found[version])
-        part = self._layout(version)[key]
-        return make_part(recipe, part, make=self.make, crashed=self._crashed())
+        part = self._layout(version)[layers.plain_key(key)]
+        crashed, told = self._crashed(), self.found[version]
+        rows = [row for index in part.indices if (row := self._row(index, told))]
+        put = [
+            (layer, {row["index"] for row in rows if layering.has(row, layer)})
+            for layer in layers.layers_of(told.moves)
+        ]
+        if not any(on for _, on in put):
+            return make_part(recipe, part, make=self.make, crashed=crashed)
+        again = layering.Again(recipe, self.make or make_episode)
+        shards, data = make_part(recipe, part, make=again.make, crashed=crashed)
+        for layer, on in put:
+            if on:
+                more, data = layering.layered(recipe, layer, json.loads(data), again.clip, on=on)
+                shards |= more
+        return shards, data
+
+    def _row(self, index: int, version: Version) -> dict | None:
+        """The episode's row as that version has it, or any if it has none."""
+        for dataset in reversed(self._datasets(("catalog",), version)):
+            for row in dataset.table("catalog").where(index).to_pylist():
+                return row
+        return None
 
     def marker_of_tables(self, key: str, version: Version) -> bytes | None:
         """The marker as the tables tell it, for its objects as they are; None: they do not."""
         name, _, number = key.rpartition("/")[2].removesuffix(".json").rpartition("-")
         episodes, events, rejected = {}, {}, {}
-        for dataset in self._datasets(("catalog", "events", "quarantine")):
+        for dataset in self._datasets(("catalog", "events", "quarantine"), version):
             for index in self._indices(dataset, key, name, int(number), version):
                 for row in dataset.table("catalog").where(index).to_pylist():
                     if _is_in(row, name, int(number), self.attrs):
@@ -87,9 +128,14 @@ class Rebuilder:
                     rejected[index] = row
         if not episodes and not rejected:
             return None
-        held = {array for row in episodes.values() for array in json.loads(row["hashes"])}
+        held = {
+            (group, array)
+            for row in episodes.values()
+            for group, hashes in layers.held(row)
+            for array in hashes
+        }
         try:
-            shards = {key: self.out.get(key) for key in self._shards(name, int(number), held)}
+            shards = {key: self.out.get(key) for key in self._shards(int(number), held)}
         except FileNotFoundError:
             return None
         marker = {
@@ -132,10 +178,15 @@ class Rebuilder:
         parts = planning.parts_of(layout.buckets(recipe, told.growth, told.moves))
         return {layout.marker_path(part.bucket, part.number): part for part in parts}
 
-    def _datasets(self, tables: Sequence[str]) -> list[reader.Dataset]:
-        """Every version with those tables intact: an older one may show what was removed since."""
+    def _datasets(
+        self, tables: Sequence[str], wanted: Version | None = None
+    ) -> list[reader.Dataset]:
+        """Every version with those tables intact, the wanted one last.
+
+        An older one may show what was removed since.
+        """
         whole = []
-        for version in self.found.values():
+        for version in sorted(self.found.values(), key=lambda version: version == wanted):
             entries = [version.tables[name] for name in tables]
             if not any(mending.difference(self.out, told["key"], told) for told in entries):
                 whole.append(reader.Dataset(self.out, self.attrs, version))
@@ -146,7 +197,7 @@ class Rebuilder:
     ) -> Sequence[int]:
         """Episodes that the part may hold, rejected ones included."""
         if version.recipe is not None:
-            return self._layout(version.version)[key].indices
+            return self._layout(version.version)[layers.plain_key(key)].indices
         held = [
             row["index"]
             for rows in dataset.table("catalog").scan(("index", "bucket", "row"))
@@ -157,12 +208,17 @@ class Rebuilder:
         between = [index for index in rejected if held and held[0] < index < held[-1]]
         return [*held, *between]
 
-    def _shards(self, bucket: str, number: int, names: set[str]) -> list[str]:
-        try:
-            specs = metadata.stored_specs(self.out, bucket)
-            return [layout.shard_path(bucket, specs[name], number) for name in names]
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            raise IntegrityError(f"{bucket}/zarr.json is damaged too") from None
+    def _shards(self, number: int, held: set[tuple[str, str]]) -> list[str]:
+        """Keys of a part's objects, by group and array."""
+        found = []
+        for group in sorted({group for group, _ in held}):
+            try:
+                specs = metadata.stored_specs(self.out, group)
+                names = [name for of, name in held if of == group]
+                found += [layout.shard_path(group, specs[name], number) for name in names]
+            except (FileNotFoundError, ValueError, KeyError, TypeError):
+                raise IntegrityError(f"{group}/zarr.json is damaged too") from None
+        return found
 
     def _crashed(self) -> dict[int, list[str]]:
         """Episodes that were given up because they kill their process, and what was said."""

@@ -197,7 +197,7 @@ class _Repair:
             found = json.loads(self.out.get(marker))
             for key in wrong:
                 array = key.split("/")[1]
-                holders = tuple(audit.holders(array, found))
+                holders = tuple(audit.holders(array, found, key.split("/")[0]))
                 self.lost.append(Problem(key, f"cannot be mended: {error}", array, holders))
             return
         self._write({key: shards[key] for key in wrong}, REMADE)
