@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SMALL, LARGE = 0.75, 1.33  # of the median size of the clip's things: a difference that shows
 STILL_M_S, STILL_RAD_S = 0.03, 0.15  # a thing that moves and turns less has come to rest
+HANGS = 0.1  # of gravity: what falls otherwise by more hangs on a spring or stands on a joint
 RISE_M = 0.02  # what rises first by more does not fall from the start on
 
 
@@ -120,7 +121,9 @@ def fall_of(record: Record, rows: list[int], height: np.ndarray) -> Facts:
     if len(rows) > 1 or not record.bodies[rows[0]]["free"] or not until_s or weightless:
         return {"falls_until_s": None, "drop_m": 0.0}
     flight = height[: int(until_s * record.frame_rate_hz) + 1]
-    if flight.max() > height[0] + RISE_M:
+    bend = np.diff(flight, 2) * record.frame_rate_hz**2
+    hangs = bool((np.abs(bend - record.gravity[2]) > HANGS * abs(record.gravity[2])).any())
+    if flight.max() > height[0] + RISE_M or hangs:
         return {"falls_until_s": None, "drop_m": 0.0}
     return {"falls_until_s": until_s, "drop_m": float(height[0] - flight[-1])}
 
