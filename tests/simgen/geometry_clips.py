@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count, islice
 from pathlib import Path
@@ -16,14 +16,21 @@ from simgen.families import family
 from simgen.filming import film
 from simgen.motion import Motion, SimulationError
 from simgen.recipe import load
-from simgen.recipe.recipe import Recipe
+from simgen.recipe.recipe import Recipe, Video
 from simgen.renderers import render
 from simgen.scene import Scene
+from simgen.store.arrays import converted
+from simgen.store.specs import video_specs
 from simgen.truth import tracks
 
 RECIPES = Path(__file__).parents[2] / "datasets"
 SIZE, WINDOWS, FRAMES = 64, 4, 3  # pixels a side; stretches of a clip and frames in each
 TRIES = 8  # episodes that a family may reject
+FASTEST_PX = 5.0  # a frame, of what a cropped stretch follows
+BOUNDS = {
+    spec.name: spec.bound
+    for spec in video_specs(Video(), {"depth", "normals", "flow", "backward_flow"})
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,13 @@ class Clip:
     cameras: CameraTrack
     frames: dict[str, np.ndarray]
     track: np.ndarray  # (time, body, 2) as stored
+    is_stored: bool = False  # the channels went through what the store makes of them
+
+    def error(self, channel: str, values: np.ndarray) -> np.ndarray | float:
+        """Most that the stored values may be off what was rendered, in their unit."""
+        if not self.is_stored:
+            return 0.0
+        return np.maximum(BOUNDS[channel].absolute, BOUNDS[channel].relative * np.abs(values))
 
 
 @cache
@@ -52,7 +66,9 @@ def recipe_of(name: str) -> tuple[Recipe, int]:
 
 @cache
 def clips(name: str) -> tuple[Clip, ...]:
-    """WINDOWS stretches of the first episode that the recipe makes of the family."""
+    """WINDOWS stretches of the first episode that the recipe makes of the family, every other one
+    cropped to what moves most and where it does.
+    """
     recipe, row = recipe_of(name)
     table, kind = recipe.scene[row], family(name)
     video = recipe.video_of(row).model_copy(update={"height": SIZE, "width": SIZE})
@@ -64,8 +80,49 @@ def clips(name: str) -> tuple[Clip, ...]:
             shots = film(scene, motion, kind, table, video, recipe.rng(index, "camera"))
         except SimulationError:
             continue
-        return tuple(window(scene, motion, shots, first) for first in firsts(scene.frames))
+        whole = [window(scene, motion, shots, first) for first in firsts(scene.frames)[::2]]
+        cropped = [window(scene, motion, shots, *at) for at in liveliest(scene, motion, shots)]
+        return (*whole, *cropped)
     raise LookupError(f"no episode of family {name!r} could be made")
+
+
+@cache
+def stored_clips(name: str) -> tuple[Clip, ...]:
+    """The same with the numbers that the store holds of them."""
+    found = []
+    for clip in clips(name):
+        frames = {channel: converted(channel, array) for channel, array in clip.frames.items()}
+        frames = {n: a if a.dtype == np.uint8 else a.astype(np.float64) for n, a in frames.items()}
+        frames["normals"] = frames["normals"] / 127
+        found.append(replace(clip, frames=frames, is_stored=True))
+    return tuple(found)
+
+
+def liveliest(scene: Scene, motion: Motion, shots) -> list[tuple[int, tuple[float, float, float]]]:
+    """First frames of two stretches, and centre and half side in pixels of what moves most there.
+
+    Of the moving bodies whose way stays in the picture and below FASTEST_PX a frame.
+    """
+    found = []
+    rows = [i for i, body in enumerate(scene.bodies) if body.motion != "static"]
+    for shot in shots:
+        at, depth = (part[: shot.frames] for part in tracks(shot, motion))
+        for first in range(0, shot.frames - FRAMES):
+            path = at[first : first + FRAMES, rows]
+            step = np.linalg.norm(np.diff(path, axis=0), axis=-1).max(0)
+            inside = ((path > 4) & (path < SIZE - 4)).all((0, 2)) & (step < FASTEST_PX)
+            if inside.any():
+                best = int(np.argmax(np.where(inside, step, -1.0)))
+                focal = shot.cameras.intrinsics[first, 0]
+                reach = max(max(g.size, default=0.1) for g in scene.bodies[rows[best]].geoms)
+                half = 1.5 * focal * reach / depth[first, rows[best]] + 2 * step[best]
+                centre = path[FRAMES // 2, best]
+                half = float(np.clip(half, SIZE / 16, SIZE / 2))
+                found.append((step[best] / half, shot.first_frame + first, (*centre, half)))
+    found.sort(key=lambda each: -each[0])
+    first = found[0]
+    apart = [each for each in found if abs(each[1] - first[1]) > 2 * FRAMES] or found[1:2]
+    return [(each[1], each[2]) for each in (first, *apart[:1])]
 
 
 def at_scene(recipe: Recipe, index: int) -> int:
@@ -78,8 +135,13 @@ def firsts(frames: int) -> list[int]:
     return np.linspace(0, frames - FRAMES, WINDOWS).astype(int).tolist()
 
 
-def window(scene, motion, shots, first) -> Clip:
-    """FRAMES frames from `first` on, or earlier where a cut would come between."""
+def window(scene, motion, shots, first, crop=None) -> Clip:
+    """FRAMES frames from `first` on, or earlier where a cut would come between.
+
+    Args:
+        crop: Centre x and y and half side, px, of the square that alone is drawn, as large as the
+            whole would be.
+    """
     shot = [s for s in shots if s.first_frame <= first][-1]
     inside = min(first - shot.first_frame, shot.frames - FRAMES)
     rows = slice(inside, inside + FRAMES + 1)
@@ -87,9 +149,16 @@ def window(scene, motion, shots, first) -> Clip:
         *(part[rows] for part in (shot.cameras.position, shot.cameras.quaternion,
                                   shot.cameras.intrinsics))
     )  # fmt: skip
+    if crop:
+        scale, k = SIZE / 2 / crop[2], cameras.intrinsics
+        middle = SIZE / 2 + scale * (k[:, 2:] - crop[:2])
+        cameras = replace(cameras, intrinsics=np.concatenate([scale * k[:, :2], middle], axis=1))
     moved = motion.window(shot.first_frame + inside, FRAMES)
     frames = render(shot.dressed(scene), moved, cameras, height=SIZE, width=SIZE)
-    track = tracks(shot, motion)[0].astype(np.float32)[inside : inside + FRAMES]
+    track = tracks(shot, motion)[0][inside : inside + FRAMES]
+    if crop:
+        track = SIZE / 2 + scale * (track - crop[:2])
+    track = track.astype(np.float32)
     return Clip(scene, moved, cameras, frames, track)
 
 
@@ -108,19 +177,29 @@ def grid() -> tuple[np.ndarray, np.ndarray]:
     return np.meshgrid(np.arange(SIZE) + 0.5, np.arange(SIZE) + 0.5)
 
 
-def world_points(clip: Clip, t: int) -> np.ndarray:
-    """What each pixel of frame t shows, (height, width, 3) m; NaN for sky."""
+def world_points(clip: Clip, t: int, *, off: float = 0.0) -> np.ndarray:
+    """What each pixel of frame t shows, (height, width, 3) m; NaN for sky.
+
+    Args:
+        off: How much farther, in the largest error that the depth may have.
+    """
     x, y = grid()
     fx, fy, cx, cy = clip.cameras.intrinsics[t]
     z = clip.frames["depth"][t, ..., 0].astype(np.float64)
     z = np.where(np.isfinite(z), z, np.nan)
+    z = z + off * clip.error("depth", z)
     seen = np.stack([(x - cx) / fx * z, (cy - y) / fy * z, -z], -1)
     return seen @ turn(clip.cameras.quaternion[t]).T + clip.cameras.position[t]
 
 
-def moved_points(clip: Clip, t: int, to: int) -> np.ndarray:
+def depth_error_m(clip: Clip, t: int) -> np.ndarray:
+    """How far from where it is each pixel's point may seem to be, (height, width) m."""
+    return np.linalg.norm(world_points(clip, t, off=1.0) - world_points(clip, t), axis=-1)
+
+
+def moved_points(clip: Clip, t: int, to: int, *, off: float = 0.0) -> np.ndarray:
     """Where those points are at row `to`, each fixed to its body."""
-    points = world_points(clip, t)
+    points = world_points(clip, t, off=off)
     out = np.full_like(points, np.nan)
     label = clip.frames["segmentation"][t, ..., 0]
     for row in np.unique(label[label > 0]) - 1:
