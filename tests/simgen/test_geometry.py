@@ -6,6 +6,8 @@ measured over all families at 64 x 64; those of stored numbers add what rounding
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from geometry_clips import (
@@ -72,6 +74,7 @@ def warps(clip, channel):
         yield t, to, target, expected, unsure, near, moves
 
 
+@cache
 def colour_errors(form, name, channel):
     """Largest difference in a colour channel, of 255, of each moving pixel from its warped one."""
     errors = [np.zeros(0)]
