@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from simgen.build import workers
-from simgen.build.layering import Clips, has, layered
+from simgen.build.layering import Clips, blocks, extends, has, layered
 from simgen.build.workers import interruptible
 from simgen.recipe import Recipe
 from simgen.store import catalog, commits, ledger, mending, metadata, reader, squeeze
@@ -149,21 +149,11 @@ def _todo(
     for key, _, marker in told:
         living = [row for row in marker["episodes"] if row["episode_id"] not in gone]
         lacking = [row for row in living if not has(row, layer)]
-        blocked = bool(lacking) and _blocked(layer, marker, lacking)
+        blocked = bool(lacking) and blocks(layer, marker, lacking)
         skipped += len(lacking) if blocked else 0
         if lacking and not blocked:
             todo.append(Work(key, newest.version, tuple(row["index"] for row in lacking)))
     return todo, skipped
-
-
-def _blocked(layer: Layer, marker: dict, lacking: list[dict]) -> bool:
-    """Whether an array of the layer is there for others of the part: shards are written once."""
-    group = layer.group(marker["bucket"])
-    written = {tuple(key.split("/")[:2]) for key in marker["objects"]}
-    if layer.kind == "view":
-        return any(folder == group for folder, _ in written)
-    lacked = {c for row in lacking for c in layer.channels if c not in json.loads(row["hashes"])}
-    return any((group, channel) in written for channel in lacked)
 
 
 def _run(
@@ -223,30 +213,9 @@ def _finished(
             whole = all(out.size(name) == told["bytes"] for name, told in new["objects"].items())
         except (FileNotFoundError, ValueError, KeyError):
             continue
-        if whole and _extends(layer, new, markers[work.key], set(work.indices)):
+        if whole and extends(layer, new, markers[work.key], set(work.indices)):
             found[work.key] = key
     return found
-
-
-def _extends(layer: Layer, new: dict, old: dict, indices: set[int]) -> bool:
-    """Whether a marker is the old one with just this layer on just these episodes."""
-    column = {"channels": "hashes", "view": "views", "captions": "wordings"}[layer.kind]
-    same, rows = (
-        [{name: value for name, value in row.items() if name != column} for row in one["episodes"]]
-        for one in (old, new)
-    )
-    if rows != same or not old["objects"].items() <= new["objects"].items():
-        return False
-    got = {row["index"] for row in new["episodes"] if has(row, layer)}
-    had = {row["index"] for row in old["episodes"] if has(row, layer)}
-    shape = [
-        (view["height"], view["width"], view["camera"])
-        for row in new["episodes"]
-        if layer.kind == "view" and "hashes" in (view := views_of(row).get(layer.name, {}))
-    ]
-    wanted = (layer.height, layer.width, layer.camera)
-    asked = all(s[2] == wanted[2] and (not wanted[0] or s[:2] == wanted[:2]) for s in shape)
-    return got - had == indices and asked
 
 
 def _read(out: Objects, key: str) -> tuple[str, bytes, dict]:

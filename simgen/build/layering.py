@@ -72,6 +72,37 @@ def has(row: dict, layer: Layer) -> bool:
     return layer.name in json.loads(row["views" if layer.kind == "view" else "wordings"] or "{}")
 
 
+def blocks(layer: Layer, marker: dict, lacking: list[dict]) -> bool:
+    """Whether an array of the layer is there for others of the part: shards are written once."""
+    group = layer.group(marker["bucket"])
+    written = {tuple(key.split("/")[:2]) for key in marker["objects"]}
+    if layer.kind == "view":
+        return any(folder == group for folder, _ in written)
+    lacked = {c for row in lacking for c in layer.channels if c not in json.loads(row["hashes"])}
+    return any((group, channel) in written for channel in lacked)
+
+
+def extends(layer: Layer, new: dict, old: dict, indices: set[int]) -> bool:
+    """Whether a marker is the old one with just this layer on just these episodes."""
+    column = {"channels": "hashes", "view": "views", "captions": "wordings"}[layer.kind]
+    same, rows = (
+        [{name: value for name, value in row.items() if name != column} for row in one["episodes"]]
+        for one in (old, new)
+    )
+    if rows != same or not old["objects"].items() <= new["objects"].items():
+        return False
+    got = {row["index"] for row in new["episodes"] if has(row, layer)}
+    had = {row["index"] for row in old["episodes"] if has(row, layer)}
+    shape = [
+        (view["height"], view["width"], view["camera"])
+        for row in new["episodes"]
+        if layer.kind == "view" and "hashes" in (view := views_of(row).get(layer.name, {}))
+    ]
+    wanted = (layer.height, layer.width, layer.camera)
+    asked = all(s[2] == wanted[2] and (not wanted[0] or s[:2] == wanted[:2]) for s in shape)
+    return got - had == indices and asked
+
+
 class _Work:
     """The layer of one part in the making."""
 

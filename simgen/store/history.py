@@ -38,7 +38,8 @@ def summary(told: list[dict]) -> str:
 
 
 def _change(change: dict) -> str:
-    said = f"{change['kind']} {change.get('episodes', '')}".strip()
+    told = (change["kind"], change.get("layer"), change.get("episodes"))
+    said = " ".join(str(word) for word in told if word is not None)
     return f"{said}: {change['reason']}" if change.get("reason") else said
 
 

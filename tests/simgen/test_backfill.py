@@ -10,9 +10,10 @@ import fake_episodes
 import numpy as np
 import pytest
 import zarr
+from s3_server import BUCKET, serving
 
 import simgen
-from simgen.build import add, build
+from simgen.build import add, build, layering
 from simgen.build.backfill import backfill
 from simgen.build.repair import repair
 from simgen.cli import app
@@ -21,6 +22,8 @@ from simgen.episode import make_episode, picture
 from simgen.recipe import Recipe
 from simgen.store import arrays, layers, writer
 from simgen.store.compact import compact
+from simgen.store.layout import WORKSHOP
+from simgen.store.objects import objects_at
 from simgen.store.tombstones import remove
 from simgen.store.verify import verify
 from simgen.store.versions import RequestError
@@ -335,3 +338,30 @@ def test_the_command_says_what_it_would_do_and_does_it(clips: Path) -> None:
     assert told.exit_code == 0
     assert json.loads(told.stdout)["version"] == 2
     assert CliRunner().invoke(app, ["backfill", str(clips)]).exit_code == 2
+
+
+def test_a_part_that_holds_the_array_for_others_cannot_get_it() -> None:
+    with_depth = {"hashes": json.dumps({"rgb": "0", "depth": "1"}), "views": ""}
+    without = {"hashes": json.dumps({"rgb": "0"}), "views": ""}
+    marker = {"bucket": "t8_16x16", "objects": {"t8_16x16/depth/c.0": {}, "t8_16x16/rgb/c.0": {}}}
+    layer = layers.channel_layer(["depth", "normals"])
+    assert layering.blocks(layer, marker, [with_depth, without])
+    assert not layering.blocks(layer, marker, [with_depth])
+    assert not layering.blocks(SMALL, marker, [without])
+    marker["objects"]["t8_16x16~small/rgb/c.0"] = {}
+    assert layering.blocks(SMALL, marker, [without])
+
+
+@pytest.mark.slow
+def test_behind_a_url_it_is_what_it_is_in_a_folder(clips: Path) -> None:
+    with serving() as (variables, _), pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        there = objects_at(f"s3://{BUCKET}/layers.zarr")
+        there.put(fake_episodes.contents(clips))
+        backfill(clips, SMALL, workers=1)
+        report = backfill(there.url, SMALL, workers=2)
+        assert report.parts_run == report.parts
+        here = fake_episodes.contents(clips)
+        assert {k: there.get(k) for k in there.list() if not k.startswith(WORKSHOP)} == here
+        assert verify(there.url).intact
