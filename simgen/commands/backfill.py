@@ -32,8 +32,8 @@ def backfill(
 ) -> None:
     """Add to every episode, from its stored motion, as a new version; nothing is simulated.
 
-    Channels, or a view (another size, another camera, or both), or captions in other words. An
-    interrupted backfill goes on where it stopped; of episodes that came later, it makes what lacks.
+    Channels, or a view (another size or camera, or both), or other captions.
+    Run again, it goes on where it stopped, or with episodes that came later.
 
     Example: simgen backfill balls.zarr --view small --size 64x64
     """
