@@ -21,7 +21,13 @@ Clips = Callable[[int], Clip | None]  # by episode index; None: that one is not 
 
 
 def layered(
-    recipe: Recipe, layer: Layer, marker: dict, clips: Clips, *, on: Collection[int]
+    recipe: Recipe,
+    layer: Layer,
+    marker: dict,
+    clips: Clips,
+    *,
+    on: Collection[int],
+    alone: Collection[int] = (),
 ) -> tuple[dict[str, bytes], bytes]:
     """The shards that the layer adds to a part, by key, and the marker that tells them too.
 
@@ -29,8 +35,9 @@ def layered(
         marker: What the part's marker said so far.
         clips: The stored clips, these episodes' and their originals'.
         on: Indices of the episodes that get it.
+        alone: Twins among them whose original was not in the dataset.
     """
-    work = _Work(recipe, layer, marker)
+    work = _Work(recipe, layer, marker, alone)
     rows = [work.row(row, clips) if row["index"] in on else row for row in marker["episodes"]]
     shards = work.shards()
     objects = marker["objects"] | {key: writer.describe(data) for key, data in shards.items()}
@@ -106,8 +113,8 @@ def extends(layer: Layer, new: dict, old: dict, indices: set[int]) -> bool:
 class _Work:
     """The layer of one part in the making."""
 
-    def __init__(self, recipe: Recipe, layer: Layer, marker: dict):
-        self.recipe, self.layer, self.marker = recipe, layer, marker
+    def __init__(self, recipe: Recipe, layer: Layer, marker: dict, alone: Collection[int]):
+        self.recipe, self.layer, self.marker, self.alone = recipe, layer, marker, alone
         self.bucket = marker["bucket"]
         # a part of a bucket whose other scenes have the channel may hold its array already
         self.specs = {
@@ -148,8 +155,9 @@ class _Work:
         """What the catalog says of the view: a reason alone if it was refused."""
         clip = clips(row["index"])
         first = row["index"] - row["index"] % self.recipe.group_size
+        original = None if row["index"] in self.alone else clips(first)
         try:
-            episode, told = viewed(clip, clips(first) or clip, self.recipe, self.layer)
+            episode, told = viewed(clip, original or clip, self.recipe, self.layer)
         except SimulationError as error:
             return {"reason": str(error)}
         return told | {

@@ -102,7 +102,11 @@ class Rebuilder:
         shards, data = make_part(recipe, part, make=again.make, crashed=crashed)
         for layer, on in put:
             if on:
-                more, data = layering.layered(recipe, layer, json.loads(data), again.clip, on=on)
+                filmed = {row["index"]: layers.views_of(row).get(layer.name, {}) for row in rows}
+                more, data = layering.layered(
+                    recipe, layer, json.loads(data), again.clip, on=on,
+                    alone={i for i, view in filmed.items() if view.get("filmed_in") == i},
+                )  # fmt: skip
                 shards |= more
         return shards, data
 

@@ -278,6 +278,18 @@ def test_damage_in_layers_is_repaired(clips: Path) -> None:
     assert fake_episodes.contents(clips) == good
 
 
+@pytest.mark.slow
+def test_a_twin_without_its_original_is_repaired_as_it_was_filmed(clips: Path) -> None:
+    remove(clips, ids(clips)[:1], reason="to test")
+    along = layers.view_layer("along", camera={"kind": "tracking"}, channels=["rgb"])
+    backfill(clips, along, workers=1)
+    good = fake_episodes.contents(clips)
+    assert simgen.open(clips).views(ids(clips)[0])["along"]["filmed_in"] == 1
+    (clips / "t24_32x48~along/rgb/c.0.0.0.0.0").unlink()
+    assert not repair(clips).lost
+    assert fake_episodes.contents(clips) == good
+
+
 def test_what_is_added_later_lacks_the_layer_until_it_is_run_again(clips: Path) -> None:
     backfill(clips, SMALL, workers=1)
     held = fake_episodes.contents(clips)
