@@ -9,6 +9,13 @@ from pathlib import Path
 from simgen.store import history, layout, ledger, reader, versions
 from simgen.store.objects import Objects, objects_at
 from simgen.store.shard import IntegrityError
+from simgen.store.tables import open_table
+
+COUNTED = {
+    "catalog": ("family", "engine", "split", "bucket", "outcome"),
+    "events": ("kind",),
+    "quarantine": ("reasons",),
+}
 
 
 def inspect(place: str | Path) -> dict:
@@ -21,10 +28,18 @@ def inspect(place: str | Path) -> dict:
     out = objects_at(place)
     attrs = reader.root_attributes(out)
     newest = versions.read(out)
-    markers = [_marker(out, key) for key in out.list(f"{layout.PARTS}/")]
-    rows = [row for marker in markers for row in marker["episodes"]]
-    rejected = [row for marker in markers for row in marker["quarantined"]]
+    tables = {name: _rows(out, newest, name) for name in (versions.TABLE_NAMES if newest else ())}
+    # Older versions and unfinished work leave markers that the newest does not name
+    keys = [row["key"] for row in tables["parts"]] if newest else out.list(f"{layout.PARTS}/")
+    markers = [_marker(out, key) for key in keys]
+    rows, events, rejected = (
+        tables[name] if newest else [row for marker in markers for row in marker[field]]
+        for name, field in (
+            ("catalog", "episodes"), ("events", "events"), ("quarantine", "quarantined"),
+        )
+    )  # fmt: skip
     asked = newest.growth[-1] if newest else attrs["growth"][-1]
+    removed = newest.removed if newest else 0
     return {
         "path": out.url,
         "name": (attrs["recipe"] or attrs["source"])["name"],
@@ -33,23 +48,29 @@ def inspect(place: str | Path) -> dict:
         "episodes_asked": asked,
         "episodes": newest.episodes if newest else len(rows),
         "quarantined": len(rejected),
-        "missing": max(asked - len(rows) - len(rejected), 0),
+        "removed": removed,
+        "missing": asked - len(rows) - len(rejected) - removed,
         "parts": len(markers),
         "by": {
             key: dict(sorted(Counter(row[key] for row in rows).items()))
-            for key in ("family", "engine", "split", "bucket", "outcome")
+            for key in COUNTED["catalog"]
         },
-        "events": dict(sorted(Counter(e["kind"] for m in markers for e in m["events"]).items())),
+        "events": dict(sorted(Counter(event["kind"] for event in events).items())),
         "quarantine_reasons": dict(Counter(r for row in rejected for r in row["reasons"])),
         "frames": sum(layout.frames_of(row["bucket"]) for row in rows),
         "bytes": _bytes(markers),
         "cpu_seconds": {k: round(v, 3) for k, v in sorted(ledger.costs(out).items())},
         "provenance": {key: value for key, value in attrs.items() if key != "recipe"},
-        "tables": {
-            name: versions.table(out, newest, name).num_rows
-            for name in (versions.TABLE_NAMES if newest else ())
-        },
+        "tables": {name: len(rows) for name, rows in tables.items()},
     }
+
+
+def _rows(out: Objects, version: versions.Version, name: str) -> list[dict]:
+    """What is counted of a version's table; of a large one only the columns that it takes."""
+    if name not in COUNTED:
+        return versions.table(out, version, name).to_pylist()
+    pieces = open_table(out, version.tables[name]).scan(COUNTED[name])
+    return [row for piece in pieces for row in piece.to_pylist()]
 
 
 def _marker(out: Objects, key: str) -> dict:
@@ -69,7 +90,8 @@ def summary(facts: dict) -> str:
         f"{facts['name']}  {facts['path']}",
         f"  {state}",
         f"  episodes     {facts['episodes']} of {facts['episodes_asked']}, "
-        f"{facts['quarantined']} quarantined, {facts['frames']} frames, {facts['parts']} parts",
+        f"{facts['quarantined']} quarantined, {facts['removed']} removed, "
+        f"{facts['frames']} frames, {facts['parts']} parts",
     ]
     for key, counts in facts["by"].items():
         lines.append(f"  {key:<12} {_listed(counts)}")

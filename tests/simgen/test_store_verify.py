@@ -19,6 +19,7 @@ from simgen.store.layout import canonical_json
 from simgen.store.objects import objects_at
 from simgen.store.reader import UnreadableError
 from simgen.store.shard import IntegrityError
+from simgen.store.tombstones import remove
 from simgen.store.verify import verify
 from simgen.store.versions import TABLE_NAMES
 from simgen.terminal import INTEGRITY, USAGE, run
@@ -182,6 +183,16 @@ def test_inspect_counts(finished: Path):
     text = summary(facts)
     assert "complete" in text
     assert "1: too dark" in text
+
+
+def test_inspect_counts_the_newest_version(dataset: Path):
+    gone = simgen.open(dataset).catalog["episode_id"][0].as_py()
+    remove(dataset, [gone], reason="asked to")
+    facts = inspect(dataset)
+    assert (facts["episodes"], facts["removed"], facts["missing"]) == (8, 1, 0)
+    assert sum(facts["by"]["split"].values()) == 8
+    assert facts["frames"] == 80
+    assert "1 removed" in summary(facts)
 
 
 def test_inspect_says_what_is_missing(dataset: Path):
