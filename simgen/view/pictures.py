@@ -16,7 +16,6 @@ from PIL import Image
 from simgen.preview import PAINTERS, coloured, depth_range, flow_top_px, paint_segmentation
 from simgen.store.reader import Dataset
 
-PAINTING = 1  # raise when the same arrays are painted otherwise: browsers keep pictures by it
 SHEET_PX = 2048 * 2048  # of a sheet at most; browsers decode it to four bytes each
 THUMB_FRAMES, THUMB_PX = 32, 144
 LOSSLESS_UP_TO_PX = 128 * 128  # of an rgb frame; larger ones look the same

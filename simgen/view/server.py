@@ -26,11 +26,10 @@ POLICY = "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'
 
 @dataclass(frozen=True)
 class Answer:
-    """Bytes for the browser. `tag` names their content; "" is found from the bytes."""
+    """Bytes for the browser."""
 
     body: bytes
     kind: str = "application/json"
-    tag: str = ""
     status: HTTPStatus = HTTPStatus.OK
 
 
@@ -126,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
             answer = problem(asked.path, HTTPStatus.MISDIRECTED_REQUEST, text)
         else:
             answer = self.server.viewer.answer(asked.path, asked.query)
-        tag = f'"{answer.tag or xxhash.xxh3_64_hexdigest(answer.body)}"'
+        tag = f'"{xxhash.xxh3_64_hexdigest(answer.body)}"'
         known = answer.status == HTTPStatus.OK and self.headers.get("If-None-Match") == tag
         body = b"" if known else answer.body
         self.send_response(HTTPStatus.NOT_MODIFIED if known else answer.status)

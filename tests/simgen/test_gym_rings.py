@@ -127,7 +127,7 @@ def test_ropes_carry_the_gymnast(clips):
     held = stretch[: int(release)]
     assert held.max() < 0.15  # m
     weights = ROPE_N_M * held.sum(axis=1).max() / (scene.parameters["mass_kg"] * 9.81)
-    assert 3.0 < weights < 11.0  # body weights at the bottom; measured swings reach 9
+    assert 3.0 < weights < 10.0, weights  # body weights at the bottom, as measured on rings
     top = np.array([0.0, 0.25, FRAME_M])
     length = np.linalg.norm(motion.position[:, scene.body_index("left_ring")] - top, axis=-1)
     assert np.allclose(length - ROPE_M, stretch[:, 0], atol=1e-6)
