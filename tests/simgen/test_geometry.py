@@ -28,9 +28,9 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from simgen.families import FAMILIES
 
-# Of 255, moving pixels against the warped neighbour frame, in each family: 30 for a skater who
-# turns by 80 degrees a frame and is lit from another side then, below 10 for most
-COLOUR_MEDIAN = 40.0
+COLOUR_MEDIAN = 25.0  # of 255, moving pixels against the warped neighbour frame, in each family
+# A skater turns by 80 degrees a frame and is lit from another side then: 30 was measured
+SPUN_MEDIAN = {"triple_axel": 40.0}
 ALL_MEDIAN, ALL_P90 = 2.0, 16.0  # the same over all families
 MOVES_PX, SHOWN_SHARE = 0.2, 0.3  # still pixels agree anyway; of pixels seen in both frames
 FLOW_PX = 1e-4  # flow against the points' own way
@@ -101,7 +101,7 @@ def test_warping_a_neighbour_frame_gives_this_one(name, channel, form):
     assert np.mean(shares) > SHOWN_SHARE
     error = colour_errors(form, name, channel)
     assert len(error) >= MOVING_LEAST
-    assert np.median(error) <= COLOUR_MEDIAN
+    assert np.median(error) <= SPUN_MEDIAN.get(name, COLOUR_MEDIAN)
 
 
 @forms
